@@ -1,0 +1,23 @@
+import { z } from 'zod';
+
+export const positiveInt = z.int().positive();
+export const fraction = z.number().min(0).max(1);
+
+/** AdamW with global-norm clipping; β as in InstructGPT appendix C. */
+export const optimiser = {
+  learningRate: z.number().positive(),
+  weightDecay: z.number().min(0).default(0).describe('Decoupled weight decay, on matrices only.'),
+  beta1: z.number().min(0).max(0.9999).default(0.9).describe('Decay of the first moment.'),
+  beta2: z.number().min(0).max(0.99999).default(0.95).describe('Decay of the second moment.'),
+  epsilon: z.number().positive().default(1e-8).describe('Added to the root of the second moment, as PyTorch places it.'),
+  clipNorm: z.number().positive().default(1).describe('Largest global norm of a gradient.'),
+};
+
+export const sampling = {
+  temperature: z.number().min(0).max(10).describe('Logits are divided by it; 0 takes the likeliest token.'),
+  topK: z.int().min(0).default(0).describe('Sample among the k likeliest tokens; 0 means all.'),
+  topP: z.number().gt(0).max(1).default(1).describe('Sample within this probability mass; 1 means all.'),
+  maxNewTokens: positiveInt.max(4096).describe('Longest answer, with its end-of-sequence token.'),
+};
+
+export const heldOutFraction = z.number().min(0).max(0.5).describe('Share of the rows kept out of training and measured.');
