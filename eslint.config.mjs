@@ -9,11 +9,11 @@ const depConstraints = [
   { sourceTag: 'lib:random', onlyDependOnLibsWithTags: [], bannedExternalImports: [...pure, ...tensors] },
   { sourceTag: 'lib:contracts', onlyDependOnLibsWithTags: [], bannedExternalImports: [...pure, ...tensors] },
   { sourceTag: 'lib:tensor', onlyDependOnLibsWithTags: [], bannedExternalImports: pure },
-  { sourceTag: 'lib:tokenizer', onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:random'], bannedExternalImports: [...pure, ...tensors] },
+  { sourceTag: 'lib:tokenizer', onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random'], bannedExternalImports: [...pure, ...tensors] },
   { sourceTag: 'lib:algorithms', onlyDependOnLibsWithTags: ['lib:tensor', 'lib:random'], bannedExternalImports: pure },
   { sourceTag: 'lib:model', onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:tensor', 'lib:tokenizer'], bannedExternalImports: pure },
   { sourceTag: 'lib:datasets', onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:tokenizer'], bannedExternalImports: [...pure, ...tensors] },
-  { sourceTag: 'lib:checkpoint-store', onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:random'], bannedExternalImports: [...pure, ...tensors] },
+  { sourceTag: 'lib:checkpoint-store', onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random'], bannedExternalImports: [...pure, ...tensors] },
   { sourceTag: 'lib:service-kit', onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:checkpoint-store'], bannedExternalImports: tensors },
   { sourceTag: 'lib:testing', onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:tensor', 'lib:service-kit'] },
   {
@@ -21,9 +21,11 @@ const depConstraints = [
     onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:tokenizer', 'lib:datasets', 'lib:checkpoint-store', 'lib:service-kit'],
     bannedExternalImports: tensors,
   },
+  { sourceTag: 'app:cli', onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:datasets', 'lib:service-kit'], bannedExternalImports: tensors },
+  { sourceTag: 'lib:training', onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:tensor', 'lib:tokenizer', 'lib:model', 'lib:algorithms', 'lib:datasets', 'lib:checkpoint-store', 'lib:service-kit'], bannedExternalImports: ['express', 'bullmq', 'ioredis', 'pino', 'prom-client'] },
   {
     sourceTag: 'app:stage',
-    onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:tensor', 'lib:tokenizer', 'lib:model', 'lib:algorithms', 'lib:datasets', 'lib:checkpoint-store', 'lib:service-kit'],
+    onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:tensor', 'lib:tokenizer', 'lib:model', 'lib:algorithms', 'lib:datasets', 'lib:checkpoint-store', 'lib:service-kit', 'lib:training'],
     bannedExternalImports: ['express'],
   },
 ];
