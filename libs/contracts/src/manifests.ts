@@ -46,6 +46,9 @@ export const checkpointManifest = z
   .meta({ id: 'CheckpointManifest' });
 export type CheckpointManifest = z.infer<typeof checkpointManifest>;
 
+/** The rows of a dataset, in its folder: JSON Lines, one normalised row a line. */
+export const datasetFile = 'data.jsonl';
+
 export const datasetManifest = z
   .object({
     ...common,

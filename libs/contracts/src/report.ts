@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** Files of a report, in its folder. */
+export const reportFiles = { json: 'report.json', markdown: 'report.md' } as const;
+
 /** The evaluation's JSON report. Shares are 0–1. */
 export const policyEvaluation = z.object({
   name: z.string(),
