@@ -1,3 +1,6 @@
+export * from './api/artifacts';
+export * from './api/common';
+export * from './api/submissions';
 export * from './catalogue';
 export * from './errors';
 export * from './ids';

@@ -1,0 +1,144 @@
+import { z } from 'zod';
+import { id, priority, seed, stageName, type StageName } from '../ids';
+import { errorBody } from '../errors';
+import { jobEvent, jobProgress, jobResult, jobState, logLevels } from '../jobs';
+import { evaluationConfig } from '../stages/evaluation';
+import { feedbackConfig } from '../stages/feedback';
+import { ppoConfig } from '../stages/ppo';
+import { pretrainingConfig } from '../stages/pretraining';
+import { rewardModelingConfig } from '../stages/reward-modeling';
+import { sftConfig } from '../stages/sft';
+import { pageOf } from './common';
+
+/** Requests that make jobs, and what the API says about jobs and pipelines. */
+
+const name = z.string().min(1).max(120).optional().describe('For people; Pavlov makes nothing of it.');
+const submission = { name, seed: seed.default(0), priority: priority.default(0) };
+
+const jobOf = <S extends StageName, C extends z.ZodType>(stage: S, config: C) =>
+  z.strictObject({ stage: z.literal(stage), config, ...submission });
+
+export const jobRequest = z
+  .discriminatedUnion('stage', [
+    jobOf('pretraining', pretrainingConfig),
+    jobOf('sft', sftConfig),
+    jobOf('feedback', feedbackConfig),
+    jobOf('reward-modeling', rewardModelingConfig),
+    jobOf('ppo', ppoConfig),
+    jobOf('evaluation', evaluationConfig),
+  ])
+  .meta({ id: 'JobRequest', description: 'One stage, run from artefacts that exist.' });
+export type JobRequest = z.infer<typeof jobRequest>;
+
+/**
+ * What a pipeline fills in by itself: a stage’s field and the stage of the same pipeline whose output goes there.
+ * An id that the request gives always wins.
+ */
+export const pipelineLinks = {
+  pretraining: {},
+  sft: { policy: 'pretraining' },
+  feedback: { policy: 'sft' },
+  'reward-modeling': { policy: 'sft', rankings: 'feedback' },
+  ppo: { policy: 'sft', reward: 'reward-modeling' },
+  evaluation: { reference: 'sft', reward: 'reward-modeling' },
+} as const satisfies Record<StageName, Readonly<Record<string, StageName>>>;
+
+/** Policies that a pipeline's evaluation compares unless told otherwise: a name in the report and the stage it is from. */
+export const pipelinePolicies = { pretrained: 'pretraining', sft: 'sft', ppo: 'ppo' } as const satisfies Record<string, StageName>;
+
+type Shape = Readonly<Record<string, z.ZodType>>;
+type Optionally<T extends Shape, K> = { [P in keyof T]: P extends K ? z.ZodOptional<T[P]> : T[P] };
+
+/** A config in which some fields may be left to the pipeline. Its rules across fields are checked once the links are filled in. */
+function linked<T extends Shape, K extends keyof T & string>(shape: T, fields: readonly K[]) {
+  const optional = Object.fromEntries(fields.map((field) => [field, z.optional(shape[field])]));
+  return z.strictObject({ ...shape, ...optional } as Optionally<T, K>).optional();
+}
+
+export const pipelineRequest = z
+  .strictObject({
+    ...submission,
+    stages: z
+      .strictObject({
+        pretraining: pretrainingConfig.optional(),
+        sft: linked(sftConfig.shape, ['policy']),
+        feedback: linked(feedbackConfig.shape, ['policy']),
+        'reward-modeling': linked(rewardModelingConfig.shape, ['policy', 'rankings']),
+        ppo: linked(ppoConfig.shape, ['policy', 'reward']),
+        evaluation: linked(evaluationConfig.shape, ['policies']),
+      })
+      .refine((stages) => Object.values(stages).some((config) => config !== undefined), 'a pipeline needs at least one stage')
+      .describe('Config of each stage to run, in the order of the stages. What a stage left out would have made must be given by id.'),
+  })
+  .meta({ id: 'PipelineRequest', description: 'Several stages in a row: each gets what the earlier ones make.' });
+export type PipelineRequest = z.infer<typeof pipelineRequest>;
+
+export const priorityRequest = z.strictObject({ priority }).meta({ id: 'PriorityRequest' });
+
+const moment = z.iso.datetime();
+
+export const jobView = z
+  .object({
+    id,
+    stage: stageName,
+    name: z.string().optional(),
+    pipelineId: id.optional(),
+    state: jobState,
+    seed,
+    priority,
+    attempts: z.int().min(0).describe('How often the job has been started.'),
+    createdAt: moment,
+    startedAt: moment.optional(),
+    finishedAt: moment.optional(),
+    progress: jobProgress.optional(),
+    config: z.record(z.string(), z.unknown()).describe('The whole config, defaults included.'),
+    lineage: z
+      .object({
+        inputs: z.array(z.object({ field: z.string(), id, kind: z.string(), job: id.optional().describe('The job that makes it, where a job does.') })),
+        output: z.object({ id, kind: z.string() }).describe('What the job leaves in the store; it bears the job’s id.'),
+      })
+      .describe('What the job reads and what it makes.'),
+    result: jobResult.optional(),
+    error: errorBody.optional(),
+  })
+  .meta({ id: 'Job' });
+export type JobView = z.infer<typeof jobView>;
+
+export const jobPage = pageOf(jobView).meta({ id: 'JobPage' });
+
+export const jobMetrics = z
+  .object({
+    points: z.array(z.object({ at: moment, attempt: z.int().min(0), step: z.int().min(0), values: z.record(z.string(), z.number()) })),
+  })
+  .meta({ id: 'JobMetrics' });
+export type JobMetrics = z.infer<typeof jobMetrics>;
+
+export const jobLogs = z
+  .object({
+    lines: z.array(
+      z.object({ at: moment, attempt: z.int().min(0), level: z.enum(logLevels), message: z.string(), fields: z.record(z.string(), z.unknown()).optional() }),
+    ),
+  })
+  .meta({ id: 'JobLogs' });
+export type JobLogs = z.infer<typeof jobLogs>;
+
+export const pipelineStates = ['waiting', 'active', 'paused', 'completed', 'failed', 'cancelled'] as const;
+export type PipelineState = (typeof pipelineStates)[number];
+
+export const pipelineView = z
+  .object({
+    id,
+    name: z.string().optional(),
+    state: z.enum(pipelineStates).describe('`failed` or `cancelled`: a job has ended so, and the later ones wait; `retry` goes on from there.'),
+    seed,
+    createdAt: moment,
+    jobs: z.array(jobView).describe('In the order in which they run.'),
+  })
+  .meta({ id: 'Pipeline' });
+export type PipelineView = z.infer<typeof pipelineView>;
+
+export const pipelinePage = pageOf(pipelineView).meta({ id: 'PipelinePage' });
+
+/** One message of a pipeline's stream of events: the events of all its jobs, each with its job. */
+export const pipelineEvent = z.object({ jobId: id, stage: stageName, event: jobEvent }).meta({ id: 'PipelineEvent' });
+export type PipelineEvent = z.infer<typeof pipelineEvent>;
