@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto';
+import type { Attribute, Constant, ElementType, Model, Node, ValueInfo } from './onnx-encode';
+
+interface NodeOptions {
+  readonly attributes?: Readonly<Record<string, Attribute>>;
+  /** '' is ONNX itself; 'com.microsoft' holds ONNX Runtime's own operators. */
+  readonly domain?: string;
+  /** Number of outputs. */
+  readonly outputs?: number;
+}
+
+export interface ConstantSpec {
+  readonly shape: readonly number[];
+  readonly type: ElementType;
+}
+
+/** An ONNX graph under construction. Values are named by strings; every name is assigned once. */
+export class Graph {
+  private readonly nodes: Node[] = [];
+  private readonly constants = new Map<string, Constant>();
+  private names = 0;
+
+  /** Adds a node and returns the name of its output. */
+  node(op: string, inputs: readonly string[], options: NodeOptions = {}): string {
+    return this.nodeWithOutputs(op, inputs, options)[0];
+  }
+
+  /** Adds a node and returns the names of all its outputs. */
+  nodeWithOutputs(op: string, inputs: readonly string[], options: NodeOptions = {}): string[] {
+    const outputs = Array.from({ length: options.outputs ?? 1 }, () => this.freshName(op));
+    this.nodes.push({ op, inputs, outputs, attributes: options.attributes ?? {}, domain: options.domain ?? '' });
+    return outputs;
+  }
+
+  /** The name of a constant; equal constants share one name. Copies `bytes`. */
+  constant(bytes: Uint8Array, spec: ConstantSpec): string {
+    const key = `${spec.type}[${spec.shape.join(',')}]${createHash('sha256').update(bytes).digest('base64')}`;
+    const known = this.constants.get(key);
+    if (known) return known.name;
+    const constant = { ...spec, name: this.freshName('constant'), bytes: Uint8Array.from(bytes) };
+    this.constants.set(key, constant);
+    return constant.name;
+  }
+
+  /** A vector of int64, the type of ONNX's shapes and axes. */
+  int64s(values: readonly number[]): string {
+    const bytes = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
+    return this.constant(bytes, { shape: [values.length], type: 'int64' });
+  }
+
+  /** A float32 vector, or a scalar where `values` is a number. */
+  floats(values: number | readonly number[]): string {
+    const list = typeof values === 'number' ? [values] : values;
+    const bytes = new Uint8Array(Float32Array.from(list).buffer);
+    return this.constant(bytes, { shape: typeof values === 'number' ? [] : [list.length], type: 'float32' });
+  }
+
+  /** The finished model: what `outputs` depend on, and nothing else. */
+  finish(model: { name: string; inputs: readonly ValueInfo[]; outputs: readonly ValueInfo[] }): Model {
+    const needed = new Set(model.outputs.map((output) => output.name));
+    const nodes: Node[] = [];
+    for (let i = this.nodes.length - 1; i >= 0; i--) {
+      const node = this.nodes[i];
+      if (!node.outputs.some((name) => needed.has(name))) continue;
+      nodes.push(node);
+      for (const name of node.inputs) needed.add(name);
+    }
+    const constants = [...this.constants.values()].filter((constant) => needed.has(constant.name));
+    return { ...model, nodes: nodes.reverse(), constants };
+  }
+
+  /** Gives `name` to `value`, through an Identity node that ONNX Runtime removes. */
+  alias(value: string, name: string): void {
+    this.nodes.push({ op: 'Identity', inputs: [value], outputs: [name], attributes: {}, domain: '' });
+  }
+
+  private freshName(prefix: string): string {
+    return `${prefix}_${this.names++}`;
+  }
+}

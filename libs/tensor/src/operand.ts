@@ -1,0 +1,74 @@
+import { tf } from './tf';
+import { Graph } from './graph';
+import { type ElementType, elementTypes } from './onnx-encode';
+
+/**
+ * A tensor while tracing. `value` names what the graph holds: a tensor of `valueShape` that broadcasts to `shape`. The two
+ * shapes differ after, say, the gradient of a sum, whose copies of one number need never be made: elementwise operators
+ * broadcast by themselves, and everything else asks `GraphBuilder.full` for the whole tensor.
+ */
+export interface Operand {
+  readonly shape: readonly number[];
+  readonly dtype: tf.DataType;
+  readonly value: string;
+  readonly valueShape: readonly number[];
+  /** The number that the tensor holds everywhere, where it is known while tracing. */
+  readonly uniform?: number;
+}
+
+export interface OperandSpec {
+  readonly shape: readonly number[];
+  readonly dtype: tf.DataType;
+}
+
+export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((size, axis) => size === b[axis]);
+
+export const broadcastShape = (a: readonly number[], b: readonly number[]): number[] =>
+  tf.backend_util.assertAndGetBroadcastShape([...a], [...b]);
+
+/** ONNX's name of a tfjs element type; throws for those that no graph can hold. */
+export function elementType(dtype: tf.DataType): ElementType {
+  if (dtype in elementTypes) return dtype as ElementType;
+  throw new TypeError(`A compiled function cannot hold ${dtype} tensors; use float32, int32 or bool`);
+}
+
+const arrayTypes = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
+
+/** What kernel rules build with: an ONNX graph in terms of operands. */
+export class GraphBuilder {
+  readonly graph = new Graph();
+
+  /** An operand whose value is stored in full. */
+  stored(value: string, spec: OperandSpec): Operand {
+    return { ...spec, value, valueShape: spec.shape };
+  }
+
+  /** One node with one output of the given shape and element type; inputs are operands in full, or names. */
+  node(op: string, inputs: readonly (Operand | string)[], spec: OperandSpec & Parameters<Graph['node']>[2]): Operand {
+    const { shape, dtype, ...options } = spec;
+    const names = inputs.map((input) => (typeof input === 'string' ? input : this.full(input)));
+    return this.stored(this.graph.node(op, names, options), { shape, dtype });
+  }
+
+  /** The name of a value of exactly the operand's shape. */
+  full(operand: Operand): string {
+    if (sameShape(operand.shape, operand.valueShape)) return operand.value;
+    return this.graph.node('Expand', [operand.value, this.graph.int64s(operand.shape)]);
+  }
+
+  /** A tensor that holds `uniform` everywhere. */
+  uniform(uniform: number, spec: OperandSpec): Operand {
+    const bytes = new Uint8Array(arrayTypes[spec.dtype as keyof typeof arrayTypes].of(uniform).buffer);
+    const value = this.graph.constant(bytes, { shape: [], type: elementType(spec.dtype) });
+    return { ...spec, value, valueShape: [], uniform };
+  }
+
+  /** A tensor whose values are known while tracing. */
+  constant(values: tf.TypedArray | readonly number[], spec: OperandSpec): Operand {
+    const type = elementType(spec.dtype) as keyof typeof arrayTypes;
+    const array = arrayTypes[type].from(values as ArrayLike<number>);
+    if (array.length > 0 && array.every((value) => value === array[0])) return this.uniform(array[0], spec);
+    return this.stored(this.graph.constant(new Uint8Array(array.buffer), { shape: spec.shape, type }), spec);
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * ONNX Runtime through its C API, called directly on the library that onnxruntime-node ships. That package's own binding
+ * copies every output and blocks the event loop; this one does neither.
+ *
+ * The C API is an append-only table of function pointers, so a position never changes its meaning. Positions are those of
+ * `struct OrtApi` in onnxruntime_c_api.h; onnxruntime_c_api.cc asserts some of them (101, 118, 124, 126, 149).
+ */
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import koffi from 'koffi';
+import { elementTypes } from './onnx-encode';
+import type { Binding, NamedSpec, RunArrays, Session, SessionOptions } from './session';
+import type { TypedArray } from './signature';
+
+/** Newest version of the table that we rely on. */
+const apiVersion = 22;
+const tableLength = 140;
+
+const status = 'void *';
+const pointer = 'void *';
+
+/** Position, result and parameters of each function that we call. */
+const functions = {
+  getErrorMessage: [2, 'str', [pointer]],
+  createEnv: [3, status, ['int', 'str', pointer]],
+  createSessionFromArray: [8, status, [pointer, pointer, 'size_t', pointer, pointer]],
+  run: [9, status, [pointer, pointer, pointer, pointer, 'size_t', pointer, 'size_t', pointer]],
+  createSessionOptions: [10, status, [pointer]],
+  setGraphOptimizationLevel: [23, status, [pointer, 'int']],
+  setIntraOpThreads: [24, status, [pointer, 'int']],
+  createTensorWithData: [49, status, [pointer, pointer, 'size_t', pointer, 'size_t', 'int', pointer]],
+  createCpuMemoryInfo: [69, status, ['int', 'int', pointer]],
+  releaseStatus: [93, 'void', [pointer]],
+  releaseSession: [95, 'void', [pointer]],
+  releaseValue: [96, 'void', [pointer]],
+  releaseSessionOptions: [100, 'void', [pointer]],
+  addSessionConfigEntry: [130, status, [pointer, 'str', 'str']],
+} as const;
+
+type Pointer = bigint;
+type Native = ((...args: unknown[]) => Pointer | null) & {
+  async(...args: unknown[]): void;
+};
+type Api = Record<Exclude<keyof typeof functions, 'getErrorMessage'>, Native> & { getErrorMessage(status: Pointer): string };
+
+interface Runtime {
+  readonly api: Api;
+  readonly env: Pointer;
+  readonly memory: Pointer;
+}
+
+const logErrors = 3;
+const optimizeAll = 99;
+const arenaAllocator = 1;
+const defaultMemory = 0;
+
+/** Address of an array's bytes. Asking for `.buffer` moves small arrays out of V8's moving heap, for good. */
+const addressOf = (array: NodeJS.TypedArray): Pointer => koffi.address(array.buffer) + BigInt(array.byteOffset);
+
+/** Memory that does not move, for native code to read and write pointers. */
+const pointers = (length: number): BigUint64Array => new BigUint64Array(new ArrayBuffer(Math.max(32, length) * 8), 0, length);
+
+function libraryPath(): string {
+  const binaries = join(dirname(require.resolve('onnxruntime-node')), '..', 'bin');
+  const folder = join(binaries, readdirSync(binaries)[0], process.platform, process.arch);
+  const file = readdirSync(folder).find((name) => /^(lib)?onnxruntime\.(so|dylib|dll|\d)/.test(name));
+  if (!file) throw new Error(`There is no ONNX Runtime library in ${folder}`);
+  return join(folder, file);
+}
+
+function loadApi(): Api {
+  const library = koffi.load(libraryPath());
+  const [getApi] = koffi.decode(library.func('OrtGetApiBase', pointer, [])(), pointer, 1) as Pointer[];
+  const table = koffi.call(getApi, koffi.proto(pointer, ['uint32_t']), apiVersion) as Pointer | null;
+  if (table === null) throw new Error(`ONNX Runtime does not offer version ${apiVersion} of its C API`);
+  const addresses = koffi.decode(table, pointer, tableLength) as Pointer[];
+  const entries = Object.entries(functions).map(([name, [index, result, parameters]]) => [
+    name,
+    koffi.decode(addresses[index], koffi.proto(result, [...parameters])),
+  ]);
+  return Object.fromEntries(entries) as Api;
+}
+
+function check(api: Api, result: Pointer | null): void {
+  if (result === null) return;
+  const message = api.getErrorMessage(result);
+  api.releaseStatus(result);
+  throw new Error(`ONNX Runtime: ${message}`);
+}
+
+/** Calls a function whose last parameter receives a pointer, and returns that pointer. */
+function create(api: Api, call: (out: Pointer) => Pointer | null): Pointer {
+  const out = pointers(1);
+  check(api, call(addressOf(out)));
+  return out[0];
+}
+
+/** Calls `native` on a worker thread. */
+const inBackground = (native: Native, args: unknown[]): Promise<Pointer | null> =>
+  new Promise((resolve, reject) => {
+    native.async(...args, (error: Error | null, result: Pointer | null) => (error ? reject(error) : resolve(result)));
+  });
+
+let runtime: Runtime | undefined;
+
+/** The library, loaded once. Its environment lives as long as the process. */
+function loadRuntime(): Runtime {
+  if (runtime) return runtime;
+  // koffi runs native code on stacks of its own; kernels need far more than the 128 KiB that async calls get.
+  if (koffi.config().async_stack_size !== asyncStackBytes) koffi.config({ async_stack_size: asyncStackBytes });
+  const api = loadApi();
+  const env = create(api, (out) => api.createEnv(logErrors, 'pavlov', out));
+  const memory = create(api, (out) => api.createCpuMemoryInfo(arenaAllocator, defaultMemory, out));
+  runtime = { api, env, memory };
+  return runtime;
+}
+
+const asyncStackBytes = 8 * 2 ** 20;
+
+/** An input or output of a session: the OrtValue of the array that was used last, which is mostly the next one too. */
+class Slot {
+  private readonly shape: BigInt64Array;
+  private array: TypedArray | undefined;
+  private value: Pointer = 0n;
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly spec: NamedSpec,
+  ) {
+    this.shape = new BigInt64Array(new ArrayBuffer(256), 0, spec.shape.length);
+    this.shape.set(spec.shape.map(BigInt));
+  }
+
+  /** The OrtValue over `array`. Keeps a reference to the array, whose memory the value points to. */
+  point(array: TypedArray): Pointer {
+    const known = this.array;
+    if (known && known.buffer === array.buffer && known.byteOffset === array.byteOffset) return this.value;
+    this.release();
+    const { api, memory } = this.runtime;
+    const { shape, dtype } = this.spec;
+    this.value = create(api, (out) =>
+      api.createTensorWithData(memory, addressOf(array), array.byteLength, addressOf(this.shape), shape.length, elementTypes[dtype], out),
+    );
+    this.array = array;
+    return this.value;
+  }
+
+  release(): void {
+    if (this.array) this.runtime.api.releaseValue(this.value);
+    this.array = undefined;
+  }
+}
+
+/** Null-terminated names in one block of memory, and the table of pointers to them. */
+function nameTable(names: readonly string[]): { table: BigUint64Array; bytes: Uint8Array } {
+  const encoded = Buffer.from(names.map((name) => `${name}\0`).join(''), 'utf8');
+  const bytes = new Uint8Array(new ArrayBuffer(Math.max(256, encoded.length)));
+  bytes.set(encoded);
+  const table = pointers(names.length);
+  let address = addressOf(bytes);
+  names.forEach((name, i) => {
+    table[i] = address;
+    address += BigInt(Buffer.byteLength(name, 'utf8') + 1);
+  });
+  return { table, bytes };
+}
+
+class CApiSession implements Session {
+  private readonly inputs: Slot[];
+  private readonly outputs: Slot[];
+  private readonly inputNames;
+  private readonly outputNames;
+  private readonly inputValues: BigUint64Array;
+  private readonly outputValues: BigUint64Array;
+  private readonly runArguments: unknown[];
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly session: Pointer,
+    options: SessionOptions,
+  ) {
+    this.inputs = options.inputs.map((spec) => new Slot(runtime, spec));
+    this.outputs = options.outputs.map((spec) => new Slot(runtime, spec));
+    this.inputNames = nameTable(options.inputs.map((spec) => spec.name));
+    this.outputNames = nameTable(options.outputs.map((spec) => spec.name));
+    this.inputValues = pointers(this.inputs.length);
+    this.outputValues = pointers(this.outputs.length);
+    const inputArguments = [addressOf(this.inputNames.table), addressOf(this.inputValues), this.inputs.length];
+    const outputArguments = [addressOf(this.outputNames.table), this.outputs.length, addressOf(this.outputValues)];
+    this.runArguments = [session, null, ...inputArguments, ...outputArguments];
+  }
+
+  async run(arrays: RunArrays): Promise<void> {
+    this.point(arrays);
+    check(this.runtime.api, await inBackground(this.runtime.api.run, this.runArguments));
+  }
+
+  runSync(arrays: RunArrays): void {
+    this.point(arrays);
+    check(this.runtime.api, this.runtime.api.run(...this.runArguments));
+  }
+
+  dispose(): void {
+    for (const slot of [...this.inputs, ...this.outputs]) slot.release();
+    this.runtime.api.releaseSession(this.session);
+  }
+
+  private point({ inputs, outputs }: RunArrays): void {
+    this.inputs.forEach((slot, i) => (this.inputValues[i] = slot.point(inputs[i])));
+    this.outputs.forEach((slot, i) => (this.outputValues[i] = slot.point(outputs[i])));
+  }
+}
+
+async function createSession(loaded: Runtime, options: SessionOptions): Promise<Session> {
+  const { api, env } = loaded;
+  const sessionOptions = create(api, (out) => api.createSessionOptions(out));
+  try {
+    check(api, api.setIntraOpThreads(sessionOptions, options.threads));
+    check(api, api.setGraphOptimizationLevel(sessionOptions, optimizeAll));
+    const { model } = options;
+    const out = pointers(1);
+    const args = [env, addressOf(model), model.length, sessionOptions, addressOf(out)];
+    check(api, await inBackground(api.createSessionFromArray, args));
+    return new CApiSession(loaded, out[0], options);
+  } finally {
+    api.releaseSessionOptions(sessionOptions);
+  }
+}
+
+/** Throws where koffi or the library cannot be loaded. */
+export function loadCApiBinding(): Binding {
+  const loaded = loadRuntime();
+  return { name: 'c-api', createSession: (options) => createSession(loaded, options) };
+}

@@ -1,0 +1,82 @@
+import type { tf } from '../tf';
+import type { GraphBuilder, Operand } from '../operand';
+
+interface Kernel<Inputs, Attributes = unknown> {
+  readonly inputs: Inputs;
+  readonly attributes: Attributes;
+}
+
+type Unary = Kernel<{ x: Operand }>;
+type Binary = Kernel<{ a: Operand; b: Operand }>;
+type Reduction = Kernel<{ x: Operand }, { axis: number | number[]; keepDims: boolean }>;
+type Listed = Kernel<readonly Operand[], { axis: number }>;
+
+export type UnaryKernel =
+  | 'Abs' | 'Ceil' | 'Cos' | 'Erf' | 'Exp' | 'Floor' | 'IsInf' | 'IsNan' | 'Log' | 'LogicalNot' | 'Neg' | 'Reciprocal' | 'Relu'
+  | 'Round' | 'Sigmoid' | 'Sign' | 'Sin' | 'Softplus' | 'Sqrt' | 'Tanh'; // prettier-ignore
+
+export type BinaryKernel =
+  | 'Add' | 'Maximum' | 'Minimum' | 'Multiply' | 'Pow' | 'RealDiv' | 'Sub'
+  | 'Equal' | 'Greater' | 'GreaterEqual' | 'Less' | 'LessEqual' | 'LogicalAnd' | 'LogicalOr'; // prettier-ignore
+
+/** Inputs and attributes of every kernel that can be traced, named as in tfjs; those of our own begin with `Pavlov`. */
+export type Kernels = Record<UnaryKernel, Unary> &
+  Record<BinaryKernel, Binary> & {
+    AddN: Kernel<readonly Operand[]>;
+    ClipByValue: Kernel<{ x: Operand }, tf.ClipByValueAttrs>;
+    Expm1: Unary;
+    FloorDiv: Binary;
+    IsFinite: Unary;
+    Log1p: Unary;
+    NotEqual: Binary;
+    Rsqrt: Unary;
+    Square: Unary;
+    SquaredDifference: Binary;
+    Step: Kernel<{ x: Operand }, tf.StepAttrs>;
+    Select: Kernel<{ condition: Operand; t: Operand; e: Operand }>;
+
+    All: Reduction;
+    Any: Reduction;
+    ArgMax: Kernel<{ x: Operand }, tf.ArgMaxAttrs>;
+    Cumsum: Kernel<{ x: Operand }, tf.CumsumAttrs>;
+    LogSoftmax: Kernel<{ logits: Operand }, tf.LogSoftmaxAttrs>;
+    Max: Kernel<{ x: Operand }, tf.MaxAttrs>;
+    Mean: Reduction;
+    Min: Reduction;
+    Softmax: Kernel<{ logits: Operand }, tf.SoftmaxAttrs>;
+    Sum: Reduction;
+
+    BatchMatMul: Kernel<{ a: Operand; b: Operand }, tf.BatchMatMulAttrs>;
+
+    Cast: Kernel<{ x: Operand }, tf.CastAttrs>;
+    Concat: Listed;
+    ExpandDims: Kernel<{ input: Operand }, tf.ExpandDimsAttrs>;
+    Fill: Kernel<object, tf.FillAttrs>;
+    Identity: Unary;
+    OnesLike: Unary;
+    Pack: Listed;
+    PadV2: Kernel<{ x: Operand }, tf.PadV2Attrs>;
+    Range: Kernel<object, tf.RangeAttrs>;
+    Reshape: Kernel<{ x: Operand }, tf.ReshapeAttrs>;
+    Slice: Kernel<{ x: Operand }, tf.SliceAttrs>;
+    SplitV: Kernel<{ x: Operand }, tf.SplitVAttrs>;
+    Tile: Kernel<{ x: Operand }, tf.TileAttrs>;
+    Transpose: Kernel<{ x: Operand }, tf.TransposeAttrs>;
+    Unpack: Kernel<{ value: Operand }, tf.UnpackAttrs>;
+    ZerosLike: Unary;
+
+    GatherV2: Kernel<{ x: Operand; indices: Operand }, tf.GatherV2Attrs>;
+    OneHot: Kernel<{ indices: Operand }, tf.OneHotAttrs>;
+    UnsortedSegmentSum: Kernel<{ x: Operand; segmentIds: Operand }, tf.UnsortedSegmentSumAttrs>;
+  };
+
+export type KernelName = keyof Kernels;
+
+/** How one kernel becomes ONNX nodes. Shapes are inferred here, so that tfjs sees the shape it expects. */
+export type Rule<K extends KernelName> = (
+  inputs: Kernels[K]['inputs'],
+  attributes: Kernels[K]['attributes'],
+  builder: GraphBuilder,
+) => Operand | Operand[];
+
+export type Rules<K extends KernelName> = { readonly [Name in K]: Rule<Name> };

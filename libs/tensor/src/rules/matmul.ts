@@ -1,0 +1,35 @@
+import { broadcastShape, type GraphBuilder, type Operand, sameShape } from '../operand';
+import { sizeOf } from '../signature';
+import type { Rules } from './kernels';
+
+/**
+ * Matrix product with optional transposition and no copies: `Gemm` for one matrix each, ONNX Runtime's `FusedMatMul` for
+ * batches. tfjs gives both operands the same rank, at least 3; 2-D products arrive with a leading 1.
+ */
+export function matMul(
+  builder: GraphBuilder,
+  [a, b]: readonly [Operand, Operand],
+  { transposeA, transposeB, alpha = 1 }: { transposeA: boolean; transposeB: boolean; alpha?: number },
+): Operand {
+  const rows = a.shape.at(transposeA ? -1 : -2)!;
+  const columns = b.shape.at(transposeB ? -2 : -1)!;
+  const batch = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  const shape = [...batch, rows, columns];
+  const flags = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0, alpha: { float: alpha } };
+  if (sizeOf(batch) > 1) {
+    return builder.node('FusedMatMul', [a, b], { shape, dtype: a.dtype, domain: 'com.microsoft', attributes: flags });
+  }
+  const matrices = [a, b].map((x) => reshape(builder, x, x.shape.slice(-2)));
+  return reshape(builder, builder.node('Gemm', matrices, { shape: [rows, columns], dtype: a.dtype, attributes: flags }), shape);
+}
+
+/** The same elements in another shape. */
+export function reshape(builder: GraphBuilder, x: Operand, shape: readonly number[]): Operand {
+  if (sameShape(x.shape, shape)) return x;
+  if (x.uniform !== undefined) return builder.uniform(x.uniform, { shape, dtype: x.dtype });
+  return builder.node('Reshape', [x, builder.graph.int64s(shape)], { shape, dtype: x.dtype });
+}
+
+export const matMulRules: Rules<'BatchMatMul'> = {
+  BatchMatMul: ({ a, b }, attributes, builder) => matMul(builder, [a, b], attributes),
+};

@@ -1,0 +1,15 @@
+import { elementwiseRules } from './elementwise';
+import { gatherRules } from './gather';
+import type { KernelName, Rules } from './kernels';
+import { matMulRules } from './matmul';
+import { reduceRules } from './reduce';
+import { shapeRules } from './shape';
+
+/** Every kernel that can be traced. The type makes a missing rule a compile error. */
+export const rules: Rules<KernelName> = {
+  ...elementwiseRules,
+  ...reduceRules,
+  ...matMulRules,
+  ...shapeRules,
+  ...gatherRules,
+};

@@ -1,0 +1,34 @@
+import type { TensorSpec, TypedArray } from './signature';
+
+export interface NamedSpec extends TensorSpec {
+  readonly name: string;
+}
+
+export interface SessionOptions {
+  readonly model: Uint8Array;
+  /** Inputs and outputs in the order in which `run` takes their arrays. */
+  readonly inputs: readonly NamedSpec[];
+  readonly outputs: readonly NamedSpec[];
+  readonly threads: number;
+}
+
+export interface RunArrays {
+  readonly inputs: readonly TypedArray[];
+  /** Written by the run. One may be an input too, where the operator allows it (KV caches). */
+  readonly outputs: readonly TypedArray[];
+}
+
+/** A loaded ONNX graph. Arrays are checked by the caller; one run at a time. */
+export interface Session {
+  /** Computes on another thread. */
+  run(arrays: RunArrays): Promise<void>;
+  /** Computes on this thread, which saves a few tens of microseconds and blocks the event loop meanwhile. */
+  runSync(arrays: RunArrays): void;
+  dispose(): void;
+}
+
+/** A way to reach ONNX Runtime. */
+export interface Binding {
+  readonly name: 'c-api' | 'node';
+  createSession(options: SessionOptions): Promise<Session>;
+}

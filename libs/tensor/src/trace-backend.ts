@@ -1,0 +1,214 @@
+import { tf } from './tf';
+import { GraphBuilder, type Operand, type OperandSpec } from './operand';
+import type { Model } from './onnx-encode';
+import { rules } from './rules/table';
+import { type Signature, type TensorSpec } from './signature';
+
+type TensorFunction = (inputs: Record<string, tf.Tensor>) => Record<string, tf.Tensor>;
+type DataId = tf.DataId;
+
+export interface Trace {
+  readonly model: Model;
+  readonly outputs: Signature;
+}
+
+const backendName = 'pavlov-trace';
+
+/** Names of inputs and outputs in the graph, kept apart from the names of the values between them. */
+export const inputName = (name: string): string => `in:${name}`;
+export const outputName = (name: string): string => `out:${name}`;
+
+interface Recorded {
+  readonly operand: Operand;
+  /** What made the tensor, for error messages. */
+  readonly origin: string;
+  readonly builder: GraphBuilder;
+}
+
+interface Known extends OperandSpec {
+  readonly values: tf.BackendValues;
+}
+
+/** A tfjs backend whose kernels add nodes to a graph instead of computing. */
+class TraceBackend extends tf.KernelBackend {
+  builder: GraphBuilder | undefined;
+  private readonly recorded = new WeakMap<DataId, Recorded>();
+  private readonly known = new WeakMap<DataId, Known>();
+
+  /** tfjs hands over a tensor made from numbers: a constant of the graph, should a kernel ask for it. */
+  override write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): DataId {
+    const id = {};
+    this.known.set(id, { values, shape, dtype });
+    return id;
+  }
+
+  record(operand: Operand, origin: string): tf.TensorInfo {
+    const dataId = {};
+    this.recorded.set(dataId, { operand, origin, builder: this.current() });
+    return { dataId, shape: [...operand.shape], dtype: operand.dtype };
+  }
+
+  operand(tensor: tf.TensorInfo): Operand {
+    const builder = this.current();
+    const recorded = this.recorded.get(tensor.dataId);
+    if (recorded) {
+      if (recorded.builder !== builder) throw new Error(`A tensor made by ${recorded.origin} was kept from an earlier compile()`);
+      // Shape and type are the tensor's own: reshaping may share the data.
+      return recorded.operand;
+    }
+    const { shape, dtype } = tensor;
+    const known = this.known.get(tensor.dataId);
+    const operand = builder.constant((known?.values ?? this.readElsewhere(tensor)) as tf.TypedArray, { shape, dtype });
+    this.recorded.set(tensor.dataId, { operand, origin: 'a constant', builder });
+    return operand;
+  }
+
+  override readSync(dataId: DataId): tf.BackendValues {
+    const known = this.known.get(dataId);
+    if (known) return known.values;
+    const origin = this.recorded.get(dataId)?.origin ?? 'an unknown tensor';
+    throw new Error(
+      `The result of ${origin} was read inside compile(), where tensors have no values yet. ` +
+        'Return it as an output instead, or compute with tensor ops.',
+    );
+  }
+
+  override read(dataId: DataId): Promise<tf.BackendValues> {
+    return Promise.resolve(this.readSync(dataId));
+  }
+
+  override disposeData(): boolean {
+    return true;
+  }
+
+  override incRef(): void {}
+
+  override refCount(): number {
+    return 1;
+  }
+
+  override numDataIds(): number {
+    return 0;
+  }
+
+  override floatPrecision(): 16 | 32 {
+    return 32;
+  }
+
+  override epsilon(): number {
+    return 1e-7;
+  }
+
+  override dispose(): void {}
+
+  private current(): GraphBuilder {
+    if (!this.builder) throw new Error('No function is being compiled');
+    return this.builder;
+  }
+
+  /** A tensor of another backend that the traced function has captured: its values become a constant. */
+  private readElsewhere({ dataId }: tf.TensorInfo): tf.BackendValues {
+    const owner = tf.engine().state.tensorInfo.get(dataId)?.backend;
+    if (!owner) throw new Error('A tensor that was disposed is used inside compile()');
+    return owner.readSync(dataId);
+  }
+}
+
+let backend: TraceBackend | undefined;
+
+/** Registers the backend and its kernels with tfjs, once for each process. */
+function traceBackend(): TraceBackend {
+  if (backend) return backend;
+  const created = new TraceBackend();
+  tf.registerBackend(backendName, () => created, 0);
+  for (const [kernelName, rule] of Object.entries(rules)) {
+    const kernelFunc: tf.KernelFunc = ({ inputs, attrs }) => {
+      const operands = Array.isArray(inputs)
+        ? inputs.map((input: tf.TensorInfo) => created.operand(input))
+        : Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, created.operand(input as tf.TensorInfo)]));
+      const results = (rule as (...args: unknown[]) => Operand | Operand[])(operands, attrs ?? {}, created.builder);
+      return Array.isArray(results)
+        ? results.map((result) => created.record(result, kernelName))
+        : created.record(results, kernelName);
+    };
+    tf.registerKernel({ kernelName, backendName, kernelFunc });
+  }
+  backend = created;
+  return created;
+}
+
+/** Whether a function is being traced now; fused primitives use their own kernels only then. */
+export const isTracing = (): boolean => tf.engine().backendName === backendName;
+
+/** Runs one of our own kernels; only while tracing. */
+export function runTraced(kernel: string, inputs: tf.NamedTensorMap, attributes: Record<string, unknown> = {}): tf.Tensor[] {
+  const result = tf.engine().runKernel(kernel, inputs, attributes as tf.NamedAttrMap) as tf.Tensor | tf.Tensor[];
+  return Array.isArray(result) ? result : [result];
+}
+
+/**
+ * Runs `fn` once, recording what it computes. Throws where `fn` reads the value of a tensor, uses an op that has no rule,
+ * or returns something other than float32 and int32 tensors.
+ */
+export function trace(fn: TensorFunction, signature: Signature, name: string): Trace {
+  const tracer = traceBackend();
+  if (tracer.builder) throw new Error('compile() was called inside a function that is being compiled');
+  const previous = tf.engine().backendName;
+  const builder = new GraphBuilder();
+  tracer.builder = builder;
+  try {
+    void tf.setBackend(backendName);
+    let result: Trace | undefined;
+    tf.tidy(() => {
+      result = record({ fn, signature, name, tracer, builder });
+    });
+    return result!;
+  } catch (error) {
+    throw explain(error, name);
+  } finally {
+    tracer.builder = undefined;
+    if (previous) void tf.setBackend(previous);
+  }
+}
+
+interface Recording {
+  readonly fn: TensorFunction;
+  readonly signature: Signature;
+  readonly name: string;
+  readonly tracer: TraceBackend;
+  readonly builder: GraphBuilder;
+}
+
+function record({ fn, signature, name, tracer, builder }: Recording): Trace {
+  const inputs = Object.entries(signature).map(([input, { shape, dtype }]) => {
+    const info = tracer.record(builder.stored(inputName(input), { shape, dtype }), `input "${input}"`);
+    return [input, tf.engine().makeTensorFromTensorInfo(info)] as const;
+  });
+  const results = fn(Object.fromEntries(inputs));
+  const outputs: Record<string, TensorSpec> = {};
+  for (const [output, tensor] of Object.entries(results)) {
+    const operand = tracer.operand(tensor);
+    const dtype = operand.dtype;
+    if (dtype !== 'float32' && dtype !== 'int32') throw new TypeError(`Output "${output}" is ${dtype}; cast it to float32 or int32`);
+    outputs[output] = { shape: tensor.shape, dtype };
+    builder.graph.alias(builder.full(operand), outputName(output));
+  }
+  if (inputs.length === 0 || Object.keys(outputs).length === 0) {
+    throw new TypeError('A compiled function needs at least one input and one output');
+  }
+  const infos = (specs: Signature, label: (n: string) => string) =>
+    Object.entries(specs).map(([n, { shape, dtype }]) => ({ name: label(n), shape, type: dtype }));
+  return {
+    model: builder.graph.finish({ name, inputs: infos(signature, inputName), outputs: infos(outputs, outputName) }),
+    outputs,
+  };
+}
+
+/** Says which function failed to compile, and of a missing rule what to do. */
+function explain(error: unknown, name: string): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  const kernel = /Cannot find registered kernel '(\w+)'|Kernel '(\w+)' not registered/.exec(message);
+  const advice = kernel ? `The op ${kernel[1] ?? kernel[2]} has no rule; see "How to add a kernel" in the README of libs/tensor.` : message;
+  return new Error(`compile("${name}"): ${advice}`, { cause: error });
+}
+
