@@ -1,0 +1,57 @@
+import { type ErrorBody, errorBody, PavlovError, stageName } from '@pavlov/contracts';
+import { UnrecoverableError } from 'bullmq';
+import { ZodError } from 'zod';
+
+/** Any thrown value as a PavlovError. What zod refused becomes INVALID_REQUEST with every offending field. */
+export function toPavlovError(error: unknown): PavlovError {
+  if (!(error instanceof ZodError)) return PavlovError.from(error);
+  const issues = error.issues.map(({ path, message }) => ({ field: path.map(String).join('.'), message }));
+  const [first] = issues;
+  const body: ErrorBody = {
+    code: 'INVALID_REQUEST',
+    message: first ? `${first.field}: ${first.message}` : error.message,
+    hint: 'Submit jobs through the gateway, which says what it wants of each field.',
+    field: first?.field,
+    issues,
+  };
+  return new PavlovError(body, { cause: error });
+}
+
+/**
+ * The error as BullMQ is to see it. BullMQ keeps an error's message as `failedReason`, whole, so that is where the
+ * body travels. What cannot succeed is not tried again.
+ */
+export function toJobFailure(error: PavlovError): Error {
+  const reason = JSON.stringify(error.body);
+  return error.retryable ? new Error(reason, { cause: error }) : new UnrecoverableError(reason);
+}
+
+/** What `toJobFailure` wrote, or one of the few failures that BullMQ words itself. */
+export function parseFailure(failedReason: string): ErrorBody {
+  const written = errorBody.safeParse(parseJson(failedReason));
+  if (written.success) return written.data;
+  const upstream = /^child .*:([^:]+):([^:]+) failed$/.exec(failedReason);
+  if (upstream && stageName.safeParse(upstream[1]).success) {
+    return {
+      code: 'MISSING_INPUT',
+      message: `The ${upstream[1]} job ${upstream[2]}, whose result this one needs, did not succeed.`,
+      hint: 'See why it did not, retry it, and then retry this one.',
+    };
+  }
+  if (failedReason.startsWith('job stalled')) {
+    return {
+      code: 'TRAINER_CRASHED',
+      message: 'The service died again and again while it ran this job.',
+      hint: 'Look at the service’s log and its memory, then retry the job.',
+    };
+  }
+  return { code: 'INTERNAL', message: failedReason, hint: 'Look at the logs of the service that ran this.' };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,47 @@
+import { type ErrorBody, type JobState, PavlovError } from '@pavlov/contracts';
+import { type JobControl, readControl } from './control-flags';
+import { parseFailure } from './errors';
+import { type Broker } from './keys';
+import { type StageJob } from './queues';
+
+/** Where a job stands, for people: BullMQ's state and what was asked of the job, taken together. */
+export async function jobStateOf(broker: Broker, job: StageJob): Promise<JobState> {
+  const [state, control] = await Promise.all([job.getState(), readControl(broker, jobIdOf(job))]);
+  return combine(job, state, control);
+}
+
+/** Why a job failed, or is about to because an earlier job of its pipeline did. */
+export function jobErrorOf(job: StageJob): ErrorBody | undefined {
+  const reason = job.failedReason ?? job.deferredFailure;
+  return reason ? parseFailure(reason) : undefined;
+}
+
+export function jobIdOf(job: StageJob): string {
+  return job.data.jobId;
+}
+
+function combine(job: StageJob, state: Awaited<ReturnType<StageJob['getState']>>, control: JobControl): JobState {
+  switch (state) {
+    case 'completed':
+      return 'completed';
+    case 'failed':
+      return jobErrorOf(job)?.code === 'CANCELLED' ? 'cancelled' : 'failed';
+    case 'active':
+      return control.paused && !control.cancelled ? 'paused' : 'active';
+    case 'waiting':
+    case 'prioritized':
+    case 'delayed':
+    case 'waiting-children':
+      // Jobs that will never run settle as failed when their worker reaches them; they are told as such before.
+      if (control.cancelled) return 'cancelled';
+      if (job.deferredFailure) return 'failed';
+      if (control.paused) return 'paused';
+      return state === 'waiting-children' ? 'waiting-upstream' : 'waiting';
+    case 'unknown':
+      throw new PavlovError({
+        code: 'JOB_NOT_FOUND',
+        message: `The job ${job.id} is in no state: it has been removed.`,
+        hint: 'List the jobs to see which there are.',
+      });
+  }
+}
