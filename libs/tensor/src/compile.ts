@@ -1,7 +1,15 @@
 import type { tf } from './tf';
 import { encodeModel } from './onnx-encode';
 import type { Binding, RunArrays } from './session';
-import { allocate, type Buffers, checkBuffer, checkNames, describeSpec, type Signature, type TypedArray } from './signature';
+import {
+  allocate,
+  type Buffers,
+  checkBuffer,
+  checkNames,
+  describeSpec,
+  type Signature,
+  type TypedArray,
+} from './signature';
 import { inputName, outputName, trace } from './trace-backend';
 
 /** What `compile` takes: ordinary TensorFlow.js code, from named tensors to named tensors. */
@@ -33,7 +41,9 @@ export function checkInPlace(inPlace: Readonly<Record<string, string>>, inputs: 
     const [from, to] = [inputs[input], outputs[output]];
     if (!from || !to) throw new TypeError(`inPlace: there is no ${from ? `output "${output}"` : `input "${input}"`}`);
     if (describeSpec(from) !== describeSpec(to)) {
-      throw new TypeError(`inPlace: output "${output}" is ${describeSpec(to)}, but input "${input}" is ${describeSpec(from)}`);
+      throw new TypeError(
+        `inPlace: output "${output}" is ${describeSpec(to)}, but input "${input}" is ${describeSpec(from)}`,
+      );
     }
   }
 }

@@ -21,8 +21,12 @@ export interface Engine {
 }
 
 /** An engine on the given backend; ONNX Runtime unless told otherwise. */
-export async function createEngine({ backend = 'onnxruntime', threads = availableParallelism() }: EngineOptions = {}): Promise<Engine> {
-  if (!Number.isInteger(threads) || threads < 1) throw new RangeError(`threads must be a positive integer, got ${threads}`);
+export async function createEngine({
+  backend = 'onnxruntime',
+  threads = availableParallelism(),
+}: EngineOptions = {}): Promise<Engine> {
+  if (!Number.isInteger(threads) || threads < 1)
+    throw new RangeError(`threads must be a positive integer, got ${threads}`);
   const binding = loadCApiBinding();
   const compiled: CompiledFunction[] = [];
   return {

@@ -16,7 +16,10 @@ export interface GradientResult {
  * The loss, its metrics, and d loss / d p for every tensor p of `params`. Metrics carry no gradient.
  * Throws if the loss does not depend on one of the parameters.
  */
-export function gradientsOf(loss: (params: Record<string, tf.Tensor>) => LossResult, params: Record<string, tf.Tensor>): GradientResult {
+export function gradientsOf(
+  loss: (params: Record<string, tf.Tensor>) => LossResult,
+  params: Record<string, tf.Tensor>,
+): GradientResult {
   const names = Object.keys(params);
   const kept: [string, tf.Tensor][] = [];
   const forward = () => {
@@ -26,9 +29,15 @@ export function gradientsOf(loss: (params: Record<string, tf.Tensor>) => LossRes
     return result.loss;
   };
   const allowMissing = true;
-  const { value, grads } = tf.engine().gradients(forward, names.map((name) => params[name]), undefined, allowMissing);
+  const { value, grads } = tf.engine().gradients(
+    forward,
+    names.map((name) => params[name]),
+    undefined,
+    allowMissing,
+  );
   const missing = names.filter((_, i) => !grads[i]);
-  if (missing.length > 0) throw new Error(`The loss does not depend on ${missing.join(', ')}; leave them out of the parameters`);
+  if (missing.length > 0)
+    throw new Error(`The loss does not depend on ${missing.join(', ')}; leave them out of the parameters`);
   const metrics = kept.map(([name, metric]) => {
     const tracked = metric.clone();
     metric.dispose();

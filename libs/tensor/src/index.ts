@@ -12,3 +12,11 @@ export {
   type ParameterSpec,
 } from './parameters';
 export { gradientBuffers, gradientOutputs, gradientsOf, type GradientResult, type LossResult } from './gradients';
+export { layerNorm } from './primitives/layer-norm';
+export { gelu } from './primitives/gelu';
+export { softmax } from './primitives/softmax';
+export { embedding } from './primitives/embedding';
+export { causalAttention } from './primitives/causal-attention';
+export { cachedAttention, type CachedAttentionInput, type CachedAttentionOutput } from './primitives/cached-attention';
+export { tokenLogprobs } from './primitives/token-logprobs';
+export { entropy } from './primitives/entropy';

@@ -41,7 +41,9 @@ type Pointer = bigint;
 type Native = ((...args: unknown[]) => Pointer | null) & {
   async(...args: unknown[]): void;
 };
-type Api = Record<Exclude<keyof typeof functions, 'getErrorMessage'>, Native> & { getErrorMessage(status: Pointer): string };
+type Api = Record<Exclude<keyof typeof functions, 'getErrorMessage'>, Native> & {
+  getErrorMessage(status: Pointer): string;
+};
 
 interface Runtime {
   readonly api: Api;
@@ -58,7 +60,8 @@ const defaultMemory = 0;
 const addressOf = (array: NodeJS.TypedArray): Pointer => koffi.address(array.buffer) + BigInt(array.byteOffset);
 
 /** Memory that does not move, for native code to read and write pointers. */
-const pointers = (length: number): BigUint64Array => new BigUint64Array(new ArrayBuffer(Math.max(32, length) * 8), 0, length);
+const pointers = (length: number): BigUint64Array =>
+  new BigUint64Array(new ArrayBuffer(Math.max(32, length) * 8), 0, length);
 
 function libraryPath(): string {
   const binaries = join(dirname(require.resolve('onnxruntime-node')), '..', 'bin');
@@ -139,7 +142,15 @@ class Slot {
     const { api, memory } = this.runtime;
     const { shape, dtype } = this.spec;
     this.value = create(api, (out) =>
-      api.createTensorWithData(memory, addressOf(array), array.byteLength, addressOf(this.shape), shape.length, elementTypes[dtype], out),
+      api.createTensorWithData(
+        memory,
+        addressOf(array),
+        array.byteLength,
+        addressOf(this.shape),
+        shape.length,
+        elementTypes[dtype],
+        out,
+      ),
     );
     this.array = array;
     return this.value;

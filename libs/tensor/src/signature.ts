@@ -31,7 +31,8 @@ export function allocate(spec: TensorSpec): TypedArray {
 /** Throws unless `array` has the element type and the exact size that `spec` asks for. */
 export function checkBuffer(what: string, spec: TensorSpec, array: unknown): asserts array is TypedArray {
   const expected = spec.dtype === 'float32' ? Float32Array : Int32Array;
-  if (array === undefined) throw new TypeError(`${what} is missing; it must be a ${expected.name} for ${describeSpec(spec)}`);
+  if (array === undefined)
+    throw new TypeError(`${what} is missing; it must be a ${expected.name} for ${describeSpec(spec)}`);
   if (!ArrayBuffer.isView(array) || Object.prototype.toString.call(array) !== `[object ${expected.name}]`) {
     throw new TypeError(`${what} must be a ${expected.name} for ${describeSpec(spec)}`);
   }

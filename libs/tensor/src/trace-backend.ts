@@ -52,7 +52,8 @@ class TraceBackend extends tf.KernelBackend {
     const builder = this.current();
     const recorded = this.recorded.get(tensor.dataId);
     if (recorded) {
-      if (recorded.builder !== builder) throw new Error(`A tensor made by ${recorded.origin} was kept from an earlier compile()`);
+      if (recorded.builder !== builder)
+        throw new Error(`A tensor made by ${recorded.origin} was kept from an earlier compile()`);
       // Shape and type are the tensor's own: reshaping may share the data.
       return recorded.operand;
     }
@@ -125,7 +126,9 @@ function traceBackend(): TraceBackend {
     const kernelFunc: tf.KernelFunc = ({ inputs, attrs }) => {
       const operands = Array.isArray(inputs)
         ? inputs.map((input: tf.TensorInfo) => created.operand(input))
-        : Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, created.operand(input as tf.TensorInfo)]));
+        : Object.fromEntries(
+            Object.entries(inputs).map(([name, input]) => [name, created.operand(input as tf.TensorInfo)]),
+          );
       const results = (rule as (...args: unknown[]) => Operand | Operand[])(operands, attrs ?? {}, created.builder);
       return Array.isArray(results)
         ? results.map((result) => created.record(result, kernelName))
@@ -141,7 +144,11 @@ function traceBackend(): TraceBackend {
 export const isTracing = (): boolean => tf.engine().backendName === backendName;
 
 /** Runs one of our own kernels; only while tracing. */
-export function runTraced(kernel: string, inputs: tf.NamedTensorMap, attributes: Record<string, unknown> = {}): tf.Tensor[] {
+export function runTraced(
+  kernel: string,
+  inputs: tf.NamedTensorMap,
+  attributes: Record<string, unknown> = {},
+): tf.Tensor[] {
   const result = tf.engine().runKernel(kernel, inputs, attributes as tf.NamedAttrMap) as tf.Tensor | tf.Tensor[];
   return Array.isArray(result) ? result : [result];
 }
@@ -189,7 +196,8 @@ function record({ fn, signature, name, tracer, builder }: Recording): Trace {
   for (const [output, tensor] of Object.entries(results)) {
     const operand = tracer.operand(tensor);
     const dtype = operand.dtype;
-    if (dtype !== 'float32' && dtype !== 'int32') throw new TypeError(`Output "${output}" is ${dtype}; cast it to float32 or int32`);
+    if (dtype !== 'float32' && dtype !== 'int32')
+      throw new TypeError(`Output "${output}" is ${dtype}; cast it to float32 or int32`);
     outputs[output] = { shape: tensor.shape, dtype };
     builder.graph.alias(builder.full(operand), outputName(output));
   }
@@ -208,7 +216,8 @@ function record({ fn, signature, name, tracer, builder }: Recording): Trace {
 function explain(error: unknown, name: string): Error {
   const message = error instanceof Error ? error.message : String(error);
   const kernel = /Cannot find registered kernel '(\w+)'|Kernel '(\w+)' not registered/.exec(message);
-  const advice = kernel ? `The op ${kernel[1] ?? kernel[2]} has no rule; see "How to add a kernel" in the README of libs/tensor.` : message;
+  const advice = kernel
+    ? `The op ${kernel[1] ?? kernel[2]} has no rule; see "How to add a kernel" in the README of libs/tensor.`
+    : message;
   return new Error(`compile("${name}"): ${advice}`, { cause: error });
 }
-

@@ -64,7 +64,8 @@ function binary(builder: GraphBuilder, op: string, [a, b]: readonly [Operand, Op
 const broadcastTo = (operand: Operand, shape: readonly number[]): Operand =>
   sameShape(operand.shape, shape) ? operand : { ...operand, shape };
 
-const like = (builder: GraphBuilder, x: Operand, value: number): Operand => builder.uniform(value, { shape: [], dtype: x.dtype });
+const like = (builder: GraphBuilder, x: Operand, value: number): Operand =>
+  builder.uniform(value, { shape: [], dtype: x.dtype });
 
 const unaryRule =
   (kernel: UnaryKernel): Rule<UnaryKernel> =>
@@ -94,7 +95,10 @@ export const elementwiseRules: Rules<UnaryKernel | BinaryKernel | Composed> = {
 
   AddN: (terms, _, builder) => terms.reduce((sum, term) => binary(builder, 'Add', [sum, term])),
   ClipByValue: ({ x }, { clipValueMin, clipValueMax }, builder) =>
-    binary(builder, 'Min', [binary(builder, 'Max', [x, like(builder, x, clipValueMin)]), like(builder, x, clipValueMax)]),
+    binary(builder, 'Min', [
+      binary(builder, 'Max', [x, like(builder, x, clipValueMin)]),
+      like(builder, x, clipValueMax),
+    ]),
   Expm1: ({ x }, _, builder) => binary(builder, 'Sub', [unary(builder, 'Exp', x), like(builder, x, 1)]),
   // ONNX divides integers towards zero; tfjs rounds down. Through floats, both agree where float32 is exact.
   FloorDiv: ({ a, b }, _, builder) => {
@@ -123,12 +127,21 @@ export const elementwiseRules: Rules<UnaryKernel | BinaryKernel | Composed> = {
     const positive = binary(builder, 'Greater', [x, like(builder, x, 0)], 'bool');
     return {
       ...x,
-      value: builder.graph.node('Where', [positive.value, like(builder, x, 1).value, like(builder, x, alpha ?? 0).value]),
+      value: builder.graph.node('Where', [
+        positive.value,
+        like(builder, x, 1).value,
+        like(builder, x, alpha ?? 0).value,
+      ]),
       uniform: undefined,
     };
   },
 };
 
 function cast(builder: GraphBuilder, x: Operand, to: 1 | 6): Operand {
-  return { ...x, uniform: undefined, dtype: to === 1 ? 'float32' : 'int32', value: builder.graph.node('Cast', [x.value], { attributes: { to } }) };
+  return {
+    ...x,
+    uniform: undefined,
+    dtype: to === 1 ? 'float32' : 'int32',
+    value: builder.graph.node('Cast', [x.value], { attributes: { to } }),
+  };
 }

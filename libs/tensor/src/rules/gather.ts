@@ -5,7 +5,11 @@ import type { Rules } from './kernels';
 import { matMul, reshape } from './matmul';
 
 /** One-hot rows along a new last axis. ONNX Runtime wants the indices as int64. */
-function oneHot(builder: GraphBuilder, indices: Operand, { depth, off = 0, on = 1 }: { depth: number; off?: number; on?: number }): Operand {
+function oneHot(
+  builder: GraphBuilder,
+  indices: Operand,
+  { depth, off = 0, on = 1 }: { depth: number; off?: number; on?: number },
+): Operand {
   const wide = builder.graph.node('Cast', [builder.full(indices)], { attributes: { to: 7 } });
   return builder.node('OneHot', [wide, builder.graph.int64s([depth]), builder.graph.floats([off, on])], {
     shape: [...indices.shape, depth],
@@ -18,7 +22,10 @@ type Name = 'GatherV2' | 'OneHot' | 'UnsortedSegmentSum';
 
 export const gatherRules: Rules<Name> = {
   GatherV2: ({ x, indices }, { axis, batchDims }, builder) => {
-    if (batchDims) throw new Error('tf.gather with batchDims has no rule; use a one-hot product or gather from the flattened tensor');
+    if (batchDims)
+      throw new Error(
+        'tf.gather with batchDims has no rule; use a one-hot product or gather from the flattened tensor',
+      );
     const along = tf.util.parseAxisParam(axis, [...x.shape])[0];
     const shape = [...x.shape.slice(0, along), ...indices.shape, ...x.shape.slice(along + 1)];
     return builder.node('Gather', [x, indices], { shape, dtype: x.dtype, attributes: { axis: along } });

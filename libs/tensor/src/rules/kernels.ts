@@ -68,6 +68,13 @@ export type Kernels = Record<UnaryKernel, Unary> &
     GatherV2: Kernel<{ x: Operand; indices: Operand }, tf.GatherV2Attrs>;
     OneHot: Kernel<{ indices: Operand }, tf.OneHotAttrs>;
     UnsortedSegmentSum: Kernel<{ x: Operand; segmentIds: Operand }, tf.UnsortedSegmentSumAttrs>;
+
+    PavlovCachedAttention: Kernel<Record<'q' | 'k' | 'v' | 'pastK' | 'pastV' | 'lengths' | 'total', Operand>>;
+    PavlovGelu: Unary;
+    PavlovLayerNorm: Kernel<{ x: Operand; gamma: Operand; beta: Operand }, { epsilon: number }>;
+    PavlovMatMul: Kernel<{ a: Operand; b: Operand }, tf.BatchMatMulAttrs & { alpha: number }>;
+    PavlovSubtractAt: Kernel<{ x: Operand; indices: Operand; amounts: Operand }>;
+    PavlovTakeLast: Kernel<{ x: Operand; indices: Operand }>;
   };
 
 export type KernelName = keyof Kernels;

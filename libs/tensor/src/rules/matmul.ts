@@ -20,7 +20,11 @@ export function matMul(
     return builder.node('FusedMatMul', [a, b], { shape, dtype: a.dtype, domain: 'com.microsoft', attributes: flags });
   }
   const matrices = [a, b].map((x) => reshape(builder, x, x.shape.slice(-2)));
-  return reshape(builder, builder.node('Gemm', matrices, { shape: [rows, columns], dtype: a.dtype, attributes: flags }), shape);
+  return reshape(
+    builder,
+    builder.node('Gemm', matrices, { shape: [rows, columns], dtype: a.dtype, attributes: flags }),
+    shape,
+  );
 }
 
 /** The same elements in another shape. */

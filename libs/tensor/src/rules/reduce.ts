@@ -14,11 +14,21 @@ function reduce(builder: GraphBuilder, op: string, x: Operand, { axis, keepDims 
     ? x.shape.map((size, i) => (axes.includes(i) ? 1 : size))
     : x.shape.filter((_, i) => !axes.includes(i));
   if (axes.length === 0) return x;
-  return builder.node(op, [x, builder.graph.int64s(axes)], { shape, dtype: x.dtype, attributes: { keepdims: keepDims ? 1 : 0 } });
+  return builder.node(op, [x, builder.graph.int64s(axes)], {
+    shape,
+    dtype: x.dtype,
+    attributes: { keepdims: keepDims ? 1 : 0 },
+  });
 }
 
 const cast = (builder: GraphBuilder, x: Operand, dtype: 'bool' | 'float32' | 'int32'): Operand =>
-  x.dtype === dtype ? x : builder.node('Cast', [x], { shape: x.shape, dtype, attributes: { to: { float32: 1, int32: 6, bool: 9 }[dtype] } });
+  x.dtype === dtype
+    ? x
+    : builder.node('Cast', [x], {
+        shape: x.shape,
+        dtype,
+        attributes: { to: { float32: 1, int32: 6, bool: 9 }[dtype] },
+      });
 
 /** ONNX has no reduction of bool: over 0 and 1, "any" is the maximum and "all" the minimum. */
 const reduceBool = (builder: GraphBuilder, op: string, x: Operand, reduction: Reduction): Operand =>
@@ -40,10 +50,12 @@ type Name = 'All' | 'Any' | 'ArgMax' | 'Cumsum' | 'LogSoftmax' | 'Max' | 'Mean' 
 export const reduceRules: Rules<Name> = {
   All: ({ x }, attributes, builder) => reduceBool(builder, 'ReduceMin', x, attributes),
   Any: ({ x }, attributes, builder) => reduceBool(builder, 'ReduceMax', x, attributes),
-  Max: ({ x }, { reductionIndices, keepDims }, builder) => reduce(builder, 'ReduceMax', x, { axis: reductionIndices, keepDims }),
+  Max: ({ x }, { reductionIndices, keepDims }, builder) =>
+    reduce(builder, 'ReduceMax', x, { axis: reductionIndices, keepDims }),
   Mean: ({ x }, attributes, builder) => reduce(builder, 'ReduceMean', cast(builder, x, 'float32'), attributes),
   Min: ({ x }, attributes, builder) => reduce(builder, 'ReduceMin', x, attributes),
-  Sum: ({ x }, attributes, builder) => reduce(builder, 'ReduceSum', x.dtype === 'bool' ? cast(builder, x, 'int32') : x, attributes),
+  Sum: ({ x }, attributes, builder) =>
+    reduce(builder, 'ReduceSum', x.dtype === 'bool' ? cast(builder, x, 'int32') : x, attributes),
 
   ArgMax: ({ x }, { axis }, builder) => {
     const along = normal(axis, x);

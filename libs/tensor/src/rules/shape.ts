@@ -8,9 +8,14 @@ import { reshape } from './matmul';
 
 const normal = (axis: number, shape: readonly number[]): number => tf.util.parseAxisParam(axis, [...shape])[0];
 
-const replaced = (shape: readonly number[], axis: number, size: number): number[] => shape.map((n, i) => (i === axis ? size : n));
+const replaced = (shape: readonly number[], axis: number, size: number): number[] =>
+  shape.map((n, i) => (i === axis ? size : n));
 
-const inserted = (shape: readonly number[], axis: number): number[] => [...shape.slice(0, axis), 1, ...shape.slice(axis)];
+const inserted = (shape: readonly number[], axis: number): number[] => [
+  ...shape.slice(0, axis),
+  1,
+  ...shape.slice(axis),
+];
 
 function concat(builder: GraphBuilder, parts: readonly Operand[], axis: number): Operand {
   const size = parts.reduce((sum, part) => sum + part.shape[axis], 0);
@@ -18,7 +23,11 @@ function concat(builder: GraphBuilder, parts: readonly Operand[], axis: number):
   return builder.node('Concat', parts, { shape: replaced(shape, axis, size), dtype, attributes: { axis } });
 }
 
-function split(builder: GraphBuilder, x: Operand, { axis, sizes }: { axis: number; sizes: readonly number[] }): Operand[] {
+function split(
+  builder: GraphBuilder,
+  x: Operand,
+  { axis, sizes }: { axis: number; sizes: readonly number[] },
+): Operand[] {
   const outputs = builder.graph.nodeWithOutputs('Split', [builder.full(x), builder.graph.int64s(sizes)], {
     attributes: { axis },
     outputs: sizes.length,
@@ -45,7 +54,11 @@ export const shapeRules: Rules<Name> = {
   OnesLike: ({ x }, _, builder) => builder.uniform(1, { shape: x.shape, dtype: x.dtype }),
   Pack: (parts, { axis }, builder) => {
     const at = axis < 0 ? axis + parts[0].shape.length + 1 : axis;
-    return concat(builder, parts.map((part) => reshape(builder, part, inserted(part.shape, at))), at);
+    return concat(
+      builder,
+      parts.map((part) => reshape(builder, part, inserted(part.shape, at))),
+      at,
+    );
   },
   PadV2: ({ x }, { paddings, constantValue }, builder) => {
     const shape = x.shape.map((size, i) => size + paddings[i][0] + paddings[i][1]);
@@ -61,10 +74,17 @@ export const shapeRules: Rules<Name> = {
   Reshape: ({ x }, { shape }, builder) =>
     reshape(builder, x, tf.util.inferFromImplicitShape(shape as number[], sizeOf(x.shape))),
   Slice: ({ x }, { begin, size }, builder) => {
-    const [starts, sizes] = tf.slice_util.parseSliceParams({ shape: [...x.shape], rank: x.shape.length } as tf.Tensor, begin, size);
+    const [starts, sizes] = tf.slice_util.parseSliceParams(
+      { shape: [...x.shape], rank: x.shape.length } as tf.Tensor,
+      begin,
+      size,
+    );
     const ends = starts.map((start, i) => start + sizes[i]);
     const axes = starts.map((_, i) => i);
-    return builder.node('Slice', [x, ...[starts, ends, axes].map((list) => builder.graph.int64s(list))], { shape: sizes, dtype: x.dtype });
+    return builder.node('Slice', [x, ...[starts, ends, axes].map((list) => builder.graph.int64s(list))], {
+      shape: sizes,
+      dtype: x.dtype,
+    });
   },
   SplitV: ({ x }, { numOrSizeSplits, axis }, builder) => {
     const along = normal(axis, x.shape);
@@ -72,7 +92,10 @@ export const shapeRules: Rules<Name> = {
     return split(builder, x, { axis: along, sizes });
   },
   Tile: ({ x }, { reps }, builder) =>
-    builder.node('Tile', [x, builder.graph.int64s(reps)], { shape: x.shape.map((size, i) => size * reps[i]), dtype: x.dtype }),
+    builder.node('Tile', [x, builder.graph.int64s(reps)], {
+      shape: x.shape.map((size, i) => size * reps[i]),
+      dtype: x.dtype,
+    }),
   Transpose: ({ x }, { perm }, builder) =>
     builder.node('Transpose', [x], { shape: perm.map((axis) => x.shape[axis]), dtype: x.dtype, attributes: { perm } }),
   Unpack: ({ value }, { axis }, builder) => {

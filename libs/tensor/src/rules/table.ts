@@ -1,4 +1,5 @@
 import { elementwiseRules } from './elementwise';
+import { fusedRules } from './fused';
 import { gatherRules } from './gather';
 import type { KernelName, Rules } from './kernels';
 import { matMulRules } from './matmul';
@@ -12,4 +13,5 @@ export const rules: Rules<KernelName> = {
   ...matMulRules,
   ...shapeRules,
   ...gatherRules,
+  ...fusedRules,
 };

@@ -1,0 +1,66 @@
+import { tf } from '../tf';
+import { isTracing, runTraced } from '../trace-backend';
+
+export interface CachedAttentionInput {
+  /** Queries, keys and values of the new positions, [B, T, H·D]. */
+  readonly q: tf.Tensor;
+  readonly k: tf.Tensor;
+  readonly v: tf.Tensor;
+  /** Keys and values so far, [B, H, L, D], L being the longest sequence that the cache can hold. */
+  readonly pastK: tf.Tensor;
+  readonly pastV: tf.Tensor;
+  /** Valid positions of each row after this call, int32 [B]. */
+  readonly lengths: tf.Tensor;
+  /** Largest position count after this call, int32 [1]: T for a prompt, else the largest of `lengths`. */
+  readonly total: tf.Tensor;
+}
+
+export interface CachedAttentionOutput {
+  /** [B, T, H·D] */
+  readonly y: tf.Tensor;
+  /** The cache with the new positions, [B, H, L, D]; compile it `inPlace` of `pastK` and `pastV`. */
+  readonly presentK: tf.Tensor;
+  readonly presentV: tf.Tensor;
+}
+
+/**
+ * Causal attention of new positions to a cache of earlier ones; forward only. Either a prompt, T = `total`, right-padded and
+ * with rows of different `lengths` (results at padding are meaningless, and what they leave in the cache is overwritten before
+ * it is read), or T new positions in every row, which then end at `lengths`.
+ */
+export function cachedAttention(input: CachedAttentionInput): CachedAttentionOutput {
+  if (!isTracing()) return composed(input);
+  const [y, presentK, presentV] = runTraced('PavlovCachedAttention', { ...input });
+  return { y, presentK, presentV };
+}
+
+const masked = -1e9;
+
+function composed({ q, k, v, pastK, pastV, lengths }: CachedAttentionInput): CachedAttentionOutput {
+  const [batch, heads, longest, size] = pastK.shape;
+  const length = q.shape[1]!;
+  const split = (x: tf.Tensor): tf.Tensor => tf.transpose(tf.reshape(x, [batch, length, heads, size]), [0, 2, 1, 3]); // [B, H, T, D]
+
+  // Row b writes its T positions from start_b on; placed[b, l, t] is 1 where cache position l takes new position t.
+  const starts = tf.reshape(tf.maximum(tf.sub(lengths, tf.scalar(length, 'int32')), tf.scalar(0, 'int32')), [
+    batch,
+    1,
+    1,
+  ]);
+  const positions = tf.reshape(tf.range(0, longest, 1, 'int32'), [1, longest, 1]);
+  const steps = tf.reshape(tf.range(0, length, 1, 'int32'), [1, 1, length]);
+  const placed = tf.expandDims(tf.cast(tf.equal(positions, tf.add(starts, steps)), 'float32'), 1); // [B, 1, L, T]
+  const kept = tf.sub(1, tf.sum(placed, -1, true)); // [B, 1, L, 1]
+  const append = (past: tf.Tensor, fresh: tf.Tensor): tf.Tensor =>
+    tf.add(tf.mul(past, kept), tf.matMul(tf.tile(placed, [1, heads, 1, 1]), split(fresh)));
+
+  const [presentK, presentV] = [append(pastK, k), append(pastV, v)];
+  const visible = tf.lessEqual(
+    tf.reshape(positions, [1, 1, longest]),
+    tf.reshape(tf.add(starts, steps), [batch, length, 1]),
+  );
+  const scores = tf.mul(tf.matMul(split(q), presentK, false, true), 1 / Math.sqrt(size)); // [B, H, T, L]
+  const hidden = tf.mul(tf.sub(1, tf.cast(tf.expandDims(visible, 1), 'float32')), masked);
+  const y = tf.matMul(tf.softmax(tf.add(scores, hidden), -1), presentV); // [B, H, T, D]
+  return { y: tf.reshape(tf.transpose(y, [0, 2, 1, 3]), [batch, length, heads * size]), presentK, presentV };
+}

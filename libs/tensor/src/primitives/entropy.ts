@@ -1,0 +1,17 @@
+import { tf } from '../tf';
+import { customGradient } from './custom-gradient';
+
+/** Entropy in nats of each row's softmax: logits [N, V] → [N]. */
+export function entropy(logits: tf.Tensor): tf.Tensor {
+  return customGradient([logits], ([logits]) => {
+    const all = tf.logSoftmax(logits); // [N, V]
+    const value = tf.neg(tf.sum(tf.mul(tf.exp(all), all), -1)); // [N]
+    return { value, saved: [all, value], gradient: backward };
+  });
+}
+
+/** dH/dx_j = −p_j (log p_j + H) */
+function backward(dy: tf.Tensor, [all, value]: tf.Tensor[]): tf.Tensor[] {
+  const weighted = tf.mul(tf.exp(all), tf.expandDims(tf.neg(dy), 1)); // [N, V]
+  return [tf.mul(weighted, tf.add(all, tf.expandDims(value, 1)))];
+}

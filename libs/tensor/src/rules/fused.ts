@@ -1,0 +1,61 @@
+import type { Operand } from '../operand';
+import type { Rules } from './kernels';
+import { matMul, reshape } from './matmul';
+
+type Name =
+  | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovMatMul' | 'PavlovTakeLast' | 'PavlovSubtractAt'; // prettier-ignore
+
+/** Kernels of our own: what ONNX Runtime does in one operator and tfjs in several. See primitives/ for what they compute. */
+export const fusedRules: Rules<Name> = {
+  PavlovLayerNorm: ({ x, gamma, beta }, { epsilon }, builder) => {
+    const names = builder.graph.nodeWithOutputs(
+      'LayerNormalization',
+      [x, gamma, beta].map((operand) => builder.full(operand)),
+      {
+        attributes: { axis: -1, epsilon: { float: epsilon } },
+        outputs: 3,
+      },
+    );
+    const statistics = [...x.shape.slice(0, -1), 1];
+    return names.map((name, i) => builder.stored(name, { shape: i === 0 ? x.shape : statistics, dtype: 'float32' }));
+  },
+
+  PavlovGelu: ({ x }, _, builder) =>
+    builder.node('Gelu', [x], { shape: x.shape, dtype: 'float32', attributes: { approximate: 'tanh' } }),
+
+  PavlovMatMul: ({ a, b }, attributes, builder) => matMul(builder, [a, b], attributes),
+
+  PavlovTakeLast: ({ x, indices }, _, builder) => {
+    const [rows] = x.shape;
+    const taken = builder.node('GatherElements', [x, reshape(builder, indices, [rows, 1])], {
+      shape: [rows, 1],
+      dtype: x.dtype,
+      attributes: { axis: 1 },
+    });
+    return reshape(builder, taken, [rows]);
+  },
+
+  PavlovCachedAttention: ({ q, k, v, pastK, pastV, lengths, total }, _, builder) => {
+    const one = builder.uniform(1, { shape: [], dtype: 'int32' });
+    const lastPositions = builder.node('Sub', [lengths, one], { shape: lengths.shape, dtype: 'int32' });
+    const heads = pastK.shape[1];
+    const inputs = [q, k, v, pastK, pastV, lastPositions, total].map((operand) => builder.full(operand));
+    const names = builder.graph.nodeWithOutputs('GroupQueryAttention', inputs, {
+      domain: 'com.microsoft',
+      attributes: { num_heads: heads, kv_num_heads: heads },
+      outputs: 3,
+    });
+    return [q, pastK, pastV].map(({ shape }, i) => builder.stored(names[i], { shape, dtype: 'float32' }));
+  },
+
+  PavlovSubtractAt: ({ x, indices, amounts }, _, builder) => {
+    const [rows] = x.shape;
+    const columns = [indices, amounts].map((operand: Operand) => reshape(builder, operand, [rows, 1]));
+    const negative = builder.node('Neg', [columns[1]], { shape: [rows, 1], dtype: 'float32' });
+    return builder.node('ScatterElements', [x, columns[0], negative], {
+      shape: x.shape,
+      dtype: 'float32',
+      attributes: { axis: 1, reduction: 'add' },
+    });
+  },
+};
