@@ -1,1 +1,1 @@
-export {};
+export { startTestRedis, type TestRedis } from './redis';
