@@ -1,6 +1,5 @@
 import type { tf } from './tf';
-import { encodeModel } from './onnx-encode';
-import type { Binding, RunArrays } from './session';
+import type { Session } from './session';
 import {
   allocate,
   type Buffers,
@@ -10,7 +9,6 @@ import {
   type Signature,
   type TypedArray,
 } from './signature';
-import { inputName, outputName, trace } from './trace-backend';
 
 /** What `compile` takes: ordinary TensorFlow.js code, from named tensors to named tensors. */
 export type TensorFunction = (inputs: Record<string, tf.Tensor>) => Record<string, tf.Tensor>;
@@ -30,13 +28,21 @@ export interface CompiledFunction {
    * the function owns and reuses: they are valid until the next run. Arrays must not be touched before the promise settles.
    */
   run(feeds: Buffers, into?: Buffers): Promise<Record<string, TypedArray>>;
-  /** The same on the calling thread: for calls of about a millisecond and less, which a thread switch would slow down. */
+  /** The same on the calling thread: for calls so short that handing them to another thread would cost a good part. */
   runSync(feeds: Buffers, into?: Buffers): Record<string, TypedArray>;
+  /** Releases native memory; while a run is in flight, as soon as it ends. */
   dispose(): void;
 }
 
+export interface Description {
+  readonly name: string;
+  readonly inputs: Signature;
+  readonly outputs: Signature;
+  readonly inPlace: Readonly<Record<string, string>>;
+}
+
 /** Throws unless every in-place output names an input of the same shape and type. */
-export function checkInPlace(inPlace: Readonly<Record<string, string>>, inputs: Signature, outputs: Signature): void {
+export function checkInPlace({ inputs, outputs, inPlace }: Description): void {
   for (const [output, input] of Object.entries(inPlace)) {
     const [from, to] = [inputs[input], outputs[output]];
     if (!from || !to) throw new TypeError(`inPlace: there is no ${from ? `output "${output}"` : `input "${input}"`}`);
@@ -48,86 +54,68 @@ export function checkInPlace(inPlace: Readonly<Record<string, string>>, inputs: 
   }
 }
 
-interface Placement {
-  readonly inputs: Signature;
-  readonly outputs: Signature;
-  readonly inPlace: Readonly<Record<string, string>>;
-}
-
-/** Checks the arrays of a run and says where each output goes. Buffers of its own are made on first use. */
-export function createPlacement({ inputs, outputs, inPlace }: Placement) {
+/** A session behind named, checked arrays. */
+export function compiledFunction(description: Description, session: Session): CompiledFunction {
+  const { name, inputs, outputs, inPlace } = description;
   const owned = new Map<string, TypedArray>();
-  const ownBuffer = (name: string): TypedArray => {
-    const buffer = owned.get(name) ?? allocate(outputs[name]);
-    owned.set(name, buffer);
+  let state: 'ready' | 'running' | 'disposed' = 'ready';
+  let disposeAfterRun = false;
+
+  const ownBuffer = (output: string): TypedArray => {
+    const buffer = owned.get(output) ?? allocate(outputs[output]);
+    owned.set(output, buffer);
     return buffer;
   };
-  return (feeds: Buffers, into: Buffers): Record<string, TypedArray> => {
-    checkNames('Input', inputs, feeds);
-    checkNames('Output', outputs, into);
-    for (const [name, spec] of Object.entries(inputs)) checkBuffer(`Input "${name}"`, spec, feeds[name]);
-    return Object.fromEntries(
-      Object.entries(outputs).map(([name, spec]) => {
-        const target = into[name] ?? (inPlace[name] === undefined ? ownBuffer(name) : feeds[inPlace[name]]);
-        checkBuffer(`Output "${name}"`, spec, target);
-        return [name, target];
-      }),
-    );
-  };
-}
 
-/** Traces `fn` and loads the recorded graph into ONNX Runtime. */
-export async function compileToOnnx(
-  { binding, threads }: { binding: Binding; threads: number },
-  { fn, signature }: { fn: TensorFunction; signature: Signature },
-  { name = fn.name || 'anonymous', inPlace = {} }: CompileOptions = {},
-): Promise<CompiledFunction> {
-  const { model, outputs } = trace(fn, signature, name);
-  checkInPlace(inPlace, signature, outputs);
-  const session = await binding.createSession({
-    model: encodeModel(model),
-    inputs: Object.entries(signature).map(([input, spec]) => ({ ...spec, name: inputName(input) })),
-    outputs: Object.entries(outputs).map(([output, spec]) => ({ ...spec, name: outputName(output) })),
-    threads,
-  });
-  const place = createPlacement({ inputs: signature, outputs, inPlace });
-  const inputNames = Object.keys(signature);
-  let state: 'ready' | 'running' | 'disposed' = 'ready';
-  let disposeLater = false;
-
-  const begin = (feeds: Buffers, into: Buffers): { arrays: RunArrays; results: Record<string, TypedArray> } => {
-    if (state === 'disposed' || disposeLater) throw new Error(`"${name}" was disposed`);
-    if (state === 'running') throw new Error(`"${name}" is running; await the run before the next one`);
-    const results = place(feeds, into);
+  const begin = (feeds: Buffers, into: Buffers): Record<string, TypedArray> => {
+    if (state === 'disposed' || disposeAfterRun) throw new Error(`"${name}" was disposed`);
+    if (state === 'running') throw new Error(`"${name}" is running; await that run before the next one`);
+    checkNames(`"${name}": input`, inputs, feeds);
+    checkNames(`"${name}": output`, outputs, into);
+    for (const [input, spec] of Object.entries(inputs)) checkBuffer(`"${name}": input "${input}"`, spec, feeds[input]);
+    const results: Record<string, TypedArray> = {};
+    for (const [output, spec] of Object.entries(outputs)) {
+      const place = inPlace[output];
+      results[output] = into[output] ?? (place === undefined ? ownBuffer(output) : feeds[place]);
+      checkBuffer(`"${name}": output "${output}"`, spec, results[output]);
+    }
     state = 'running';
-    return { arrays: { inputs: inputNames.map((input) => feeds[input]), outputs: Object.values(results) }, results };
+    return results;
   };
-  const end = (): void => {
-    state = 'ready';
-    if (disposeLater) dispose();
-  };
+
+  const arrays = (feeds: Buffers, results: Buffers) => ({
+    inputs: Object.keys(inputs).map((input) => feeds[input]),
+    outputs: Object.values(results),
+  });
+
   const dispose = (): void => {
-    if (state === 'running') disposeLater = true;
+    if (state === 'running') disposeAfterRun = true;
     if (state !== 'ready') return;
     state = 'disposed';
     session.dispose();
   };
+
+  const end = (): void => {
+    state = 'ready';
+    if (disposeAfterRun) dispose();
+  };
+
   return {
     outputs,
     dispose,
     async run(feeds, into = {}) {
-      const { arrays, results } = begin(feeds, into);
+      const results = begin(feeds, into);
       try {
-        await session.run(arrays);
+        await session.run(arrays(feeds, results));
       } finally {
         end();
       }
       return results;
     },
     runSync(feeds, into = {}) {
-      const { arrays, results } = begin(feeds, into);
+      const results = begin(feeds, into);
       try {
-        session.runSync(arrays);
+        session.runSync(arrays(feeds, results));
       } finally {
         end();
       }

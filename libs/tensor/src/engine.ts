@@ -1,14 +1,26 @@
 import { availableParallelism } from 'node:os';
-import { type CompiledFunction, type CompileOptions, compileToOnnx, type TensorFunction } from './compile';
-import { loadCApiBinding } from './ort-c-api';
+import {
+  checkInPlace,
+  type CompiledFunction,
+  compiledFunction,
+  type CompileOptions,
+  type TensorFunction,
+} from './compile';
+import { type EagerBackend, eagerOutputs, eagerSession, loadEagerBackend } from './eager';
+import { encodeModel } from './onnx-encode';
+import { loadNodeBinding } from './ort-node-binding';
+import type { Binding } from './session';
 import type { Signature } from './signature';
+import { inputName, outputName, trace } from './trace-backend';
 
-export type BackendName = 'onnxruntime' | 'tensorflow' | 'wasm' | 'cpu';
+export type BackendName = 'onnxruntime' | EagerBackend;
 
 export interface EngineOptions {
   readonly backend?: BackendName;
-  /** Threads for one run; by default as many as the machine offers. Results do not depend on it. */
+  /** Threads for one run on ONNX Runtime; by default as many as the machine offers. Results do not depend on it. */
   readonly threads?: number;
+  /** How ONNX Runtime is reached: by default its C API, or the package's own binding where that cannot be loaded. */
+  readonly binding?: Binding['name'];
 }
 
 export interface Engine {
@@ -20,25 +32,80 @@ export interface Engine {
   dispose(): void;
 }
 
+interface Source {
+  readonly name: string;
+  readonly fn: TensorFunction;
+  readonly signature: Signature;
+  readonly inPlace: Readonly<Record<string, string>>;
+}
+
+type Compiler = (source: Source) => Promise<CompiledFunction>;
+
 /** An engine on the given backend; ONNX Runtime unless told otherwise. */
-export async function createEngine({
-  backend = 'onnxruntime',
-  threads = availableParallelism(),
-}: EngineOptions = {}): Promise<Engine> {
+export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  const { backend = 'onnxruntime', threads = availableParallelism() } = options;
   if (!Number.isInteger(threads) || threads < 1)
     throw new RangeError(`threads must be a positive integer, got ${threads}`);
-  const binding = loadCApiBinding();
-  const compiled: CompiledFunction[] = [];
+  const compiler =
+    backend === 'onnxruntime'
+      ? onnxCompiler(await loadBinding(options.binding), threads)
+      : await eagerCompiler(backend);
+  const compiled = new Set<CompiledFunction>();
   return {
     backend,
     threads,
-    async compile(fn, signature, options) {
-      const result = await compileToOnnx({ binding, threads }, { fn, signature }, options);
-      compiled.push(result);
-      return result;
+    async compile(fn, signature, { name = fn.name || 'anonymous', inPlace = {} } = {}) {
+      const result = await compiler({ name, fn, signature, inPlace });
+      compiled.add(result);
+      return {
+        ...result,
+        dispose() {
+          result.dispose();
+          compiled.delete(result);
+        },
+      };
     },
     dispose() {
-      for (const fn of compiled.splice(0)) fn.dispose();
+      for (const fn of compiled) fn.dispose();
+      compiled.clear();
     },
   };
+}
+
+/** Traces the function and loads the recorded graph into ONNX Runtime. */
+function onnxCompiler(binding: Binding, threads: number): Compiler {
+  return async ({ name, fn, signature, inPlace }) => {
+    const { model, outputs } = trace(fn, signature, name);
+    const description = { name, inputs: signature, outputs, inPlace };
+    checkInPlace(description);
+    const session = await binding.createSession({
+      model: encodeModel(model),
+      inputs: Object.entries(signature).map(([input, spec]) => ({ ...spec, name: inputName(input) })),
+      outputs: Object.entries(outputs).map(([output, spec]) => ({ ...spec, name: outputName(output) })),
+      threads,
+    });
+    return compiledFunction(description, session);
+  };
+}
+
+async function eagerCompiler(backend: EagerBackend): Promise<Compiler> {
+  await loadEagerBackend(backend);
+  return ({ name, fn, signature, inPlace }) => {
+    const eager = { backend, fn, inputs: signature };
+    const description = { name, inputs: signature, outputs: eagerOutputs(eager), inPlace };
+    checkInPlace(description);
+    return Promise.resolve(compiledFunction(description, eagerSession(eager, description.outputs)));
+  };
+}
+
+async function loadBinding(wanted: Binding['name'] | undefined): Promise<Binding> {
+  if (wanted === 'node') return loadNodeBinding();
+  try {
+    // Imported only here, because importing koffi throws where it has no build for the machine.
+    const { loadCApiBinding } = await import('./ort-c-api');
+    return loadCApiBinding();
+  } catch (error) {
+    if (wanted === 'c-api') throw error;
+    return loadNodeBinding();
+  }
 }

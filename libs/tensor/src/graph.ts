@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Attribute, Constant, ElementType, Model, Node, ValueInfo } from './onnx-encode';
 
-interface NodeOptions {
+export interface NodeOptions {
   readonly attributes?: Readonly<Record<string, Attribute>>;
   /** '' is ONNX itself; 'com.microsoft' holds ONNX Runtime's own operators. */
   readonly domain?: string;

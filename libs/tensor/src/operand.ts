@@ -1,5 +1,5 @@
 import { tf } from './tf';
-import { Graph } from './graph';
+import { Graph, type NodeOptions } from './graph';
 import { type ElementType, elementTypes } from './onnx-encode';
 
 /**
@@ -33,6 +33,11 @@ export function elementType(dtype: tf.DataType): ElementType {
   throw new TypeError(`A compiled function cannot hold ${dtype} tensors; use float32, int32 or bool`);
 }
 
+interface ElementwiseOptions extends Pick<NodeOptions, 'attributes' | 'domain'> {
+  /** Of the result; by default that of the first operand. */
+  readonly dtype?: tf.DataType;
+}
+
 const arrayTypes = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
 
 /** What kernel rules build with: an ONNX graph in terms of operands. */
@@ -45,10 +50,28 @@ export class GraphBuilder {
   }
 
   /** One node with one output of the given shape and element type; inputs are operands in full, or names. */
-  node(op: string, inputs: readonly (Operand | string)[], spec: OperandSpec & Parameters<Graph['node']>[2]): Operand {
+  node(op: string, inputs: readonly (Operand | string)[], spec: OperandSpec & NodeOptions): Operand {
     const { shape, dtype, ...options } = spec;
     const names = inputs.map((input) => (typeof input === 'string' ? input : this.full(input)));
     return this.stored(this.graph.node(op, names, options), { shape, dtype });
+  }
+
+  /** One operator that works element by element and broadcasts, on what is stored of its operands; so does the result. */
+  elementwise(op: string, operands: readonly Operand[], options: ElementwiseOptions = {}): Operand {
+    const { dtype = operands[0].dtype, ...nodeOptions } = options;
+    const value = this.graph.node(
+      op,
+      operands.map((operand) => operand.value),
+      nodeOptions,
+    );
+    const shape = operands.map((operand) => operand.shape).reduce(broadcastShape);
+    return { shape, dtype, value, valueShape: operands.map((operand) => operand.valueShape).reduce(broadcastShape) };
+  }
+
+  cast(x: Operand, dtype: tf.DataType): Operand {
+    if (x.dtype === dtype) return x;
+    if (x.uniform !== undefined && dtype === 'float32') return this.uniform(x.uniform, { shape: x.shape, dtype });
+    return this.elementwise('Cast', [x], { dtype, attributes: { to: elementTypes[elementType(dtype)] } });
   }
 
   /** The name of a value of exactly the operand's shape. */

@@ -1,10 +1,11 @@
 import { tf } from '../tf';
 import { customGradient } from './custom-gradient';
+import { logSoftmax } from './log-softmax';
 
 /** Entropy in nats of each row's softmax: logits [N, V] → [N]. */
 export function entropy(logits: tf.Tensor): tf.Tensor {
   return customGradient([logits], ([logits]) => {
-    const all = tf.logSoftmax(logits); // [N, V]
+    const all = logSoftmax(logits); // [N, V]
     const value = tf.neg(tf.sum(tf.mul(tf.exp(all), all), -1)); // [N]
     return { value, saved: [all, value], gradient: backward };
   });

@@ -1,13 +1,14 @@
 import { tf } from '../tf';
 import { isTracing, runTraced } from '../trace-backend';
 import { customGradient } from './custom-gradient';
+import { logSoftmax } from './log-softmax';
 
 /**
  * Log-probability of each target: logits [N, V], targets int32 [N] in [0, V) → [N]. Stable for any finite logits.
  */
 export function tokenLogprobs(logits: tf.Tensor, targets: tf.Tensor): tf.Tensor {
   return customGradient([logits, targets], ([logits, targets]) => {
-    const all = tf.logSoftmax(logits); // [N, V]
+    const all = logSoftmax(logits); // [N, V]
     return { value: takeLast(all, targets), saved: [all, targets], gradient: backward };
   });
 }

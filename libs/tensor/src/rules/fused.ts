@@ -2,8 +2,9 @@ import type { Operand } from '../operand';
 import type { Rules } from './kernels';
 import { matMul, reshape } from './matmul';
 
+// prettier-ignore
 type Name =
-  | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovMatMul' | 'PavlovTakeLast' | 'PavlovSubtractAt'; // prettier-ignore
+  | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLogSoftmax' | 'PavlovMatMul' | 'PavlovTakeLast' | 'PavlovSubtractAt';
 
 /** Kernels of our own: what ONNX Runtime does in one operator and tfjs in several. See primitives/ for what they compute. */
 export const fusedRules: Rules<Name> = {
@@ -22,6 +23,9 @@ export const fusedRules: Rules<Name> = {
 
   PavlovGelu: ({ x }, _, builder) =>
     builder.node('Gelu', [x], { shape: x.shape, dtype: 'float32', attributes: { approximate: 'tanh' } }),
+
+  PavlovLogSoftmax: ({ x }, _, builder) =>
+    builder.node('LogSoftmax', [x], { shape: x.shape, dtype: 'float32', attributes: { axis: -1 } }),
 
   PavlovMatMul: ({ a, b }, attributes, builder) => matMul(builder, [a, b], attributes),
 

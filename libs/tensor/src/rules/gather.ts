@@ -1,5 +1,6 @@
 import { tf } from '../tf';
 import type { GraphBuilder, Operand } from '../operand';
+import { elementTypes } from '../onnx-encode';
 import { sizeOf } from '../signature';
 import type { Rules } from './kernels';
 import { matMul, reshape } from './matmul';
@@ -10,7 +11,7 @@ function oneHot(
   indices: Operand,
   { depth, off = 0, on = 1 }: { depth: number; off?: number; on?: number },
 ): Operand {
-  const wide = builder.graph.node('Cast', [builder.full(indices)], { attributes: { to: 7 } });
+  const wide = builder.graph.node('Cast', [builder.full(indices)], { attributes: { to: elementTypes.int64 } });
   return builder.node('OneHot', [wide, builder.graph.int64s([depth]), builder.graph.floats([off, on])], {
     shape: [...indices.shape, depth],
     dtype: 'float32',
@@ -22,18 +23,14 @@ type Name = 'GatherV2' | 'OneHot' | 'UnsortedSegmentSum';
 
 export const gatherRules: Rules<Name> = {
   GatherV2: ({ x, indices }, { axis, batchDims }, builder) => {
-    if (batchDims)
-      throw new Error(
-        'tf.gather with batchDims has no rule; use a one-hot product or gather from the flattened tensor',
-      );
+    if (batchDims) throw new Error('tf.gather with batchDims has no rule; gather from the flattened tensor instead');
     const along = tf.util.parseAxisParam(axis, [...x.shape])[0];
     const shape = [...x.shape.slice(0, along), ...indices.shape, ...x.shape.slice(along + 1)];
     return builder.node('Gather', [x, indices], { shape, dtype: x.dtype, attributes: { axis: along } });
   },
   OneHot: ({ indices }, { depth, onValue, offValue, dtype }, builder) => {
     const hot = oneHot(builder, indices, { depth, off: offValue, on: onValue });
-    if (dtype === 'float32') return hot;
-    return builder.node('Cast', [hot], { shape: hot.shape, dtype: 'int32', attributes: { to: 6 } });
+    return builder.cast(hot, dtype);
   },
   // ScatterND(add) adds in parallel and in no fixed order; a product with one-hot rows gives the same bits every time.
   UnsortedSegmentSum: ({ x, segmentIds }, { numSegments }, builder) => {

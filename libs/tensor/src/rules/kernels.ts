@@ -11,13 +11,15 @@ type Binary = Kernel<{ a: Operand; b: Operand }>;
 type Reduction = Kernel<{ x: Operand }, { axis: number | number[]; keepDims: boolean }>;
 type Listed = Kernel<readonly Operand[], { axis: number }>;
 
+// prettier-ignore
 export type UnaryKernel =
   | 'Abs' | 'Ceil' | 'Cos' | 'Erf' | 'Exp' | 'Floor' | 'IsInf' | 'IsNan' | 'Log' | 'LogicalNot' | 'Neg' | 'Reciprocal' | 'Relu'
-  | 'Round' | 'Sigmoid' | 'Sign' | 'Sin' | 'Softplus' | 'Sqrt' | 'Tanh'; // prettier-ignore
+  | 'Round' | 'Sigmoid' | 'Sign' | 'Sin' | 'Softplus' | 'Sqrt' | 'Tanh';
 
+// prettier-ignore
 export type BinaryKernel =
   | 'Add' | 'Maximum' | 'Minimum' | 'Multiply' | 'Pow' | 'RealDiv' | 'Sub'
-  | 'Equal' | 'Greater' | 'GreaterEqual' | 'Less' | 'LessEqual' | 'LogicalAnd' | 'LogicalOr'; // prettier-ignore
+  | 'Equal' | 'Greater' | 'GreaterEqual' | 'Less' | 'LessEqual' | 'LogicalAnd' | 'LogicalOr';
 
 /** Inputs and attributes of every kernel that can be traced, named as in tfjs; those of our own begin with `Pavlov`. */
 export type Kernels = Record<UnaryKernel, Unary> &
@@ -39,7 +41,6 @@ export type Kernels = Record<UnaryKernel, Unary> &
     Any: Reduction;
     ArgMax: Kernel<{ x: Operand }, tf.ArgMaxAttrs>;
     Cumsum: Kernel<{ x: Operand }, tf.CumsumAttrs>;
-    LogSoftmax: Kernel<{ logits: Operand }, tf.LogSoftmaxAttrs>;
     Max: Kernel<{ x: Operand }, tf.MaxAttrs>;
     Mean: Reduction;
     Min: Reduction;
@@ -71,6 +72,7 @@ export type Kernels = Record<UnaryKernel, Unary> &
 
     PavlovCachedAttention: Kernel<Record<'q' | 'k' | 'v' | 'pastK' | 'pastV' | 'lengths' | 'total', Operand>>;
     PavlovGelu: Unary;
+    PavlovLogSoftmax: Unary;
     PavlovLayerNorm: Kernel<{ x: Operand; gamma: Operand; beta: Operand }, { epsilon: number }>;
     PavlovMatMul: Kernel<{ a: Operand; b: Operand }, tf.BatchMatMulAttrs & { alpha: number }>;
     PavlovSubtractAt: Kernel<{ x: Operand; indices: Operand; amounts: Operand }>;

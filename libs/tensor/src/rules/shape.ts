@@ -1,21 +1,16 @@
 import { tf } from '../tf';
-import { type GraphBuilder, type Operand } from '../operand';
-import { elementTypes } from '../onnx-encode';
-import { elementType } from '../operand';
+import type { GraphBuilder, Operand } from '../operand';
 import { sizeOf } from '../signature';
 import type { Rules } from './kernels';
 import { reshape } from './matmul';
 
-const normal = (axis: number, shape: readonly number[]): number => tf.util.parseAxisParam(axis, [...shape])[0];
+const positiveAxis = (axis: number, shape: readonly number[]): number => tf.util.parseAxisParam(axis, [...shape])[0];
 
 const replaced = (shape: readonly number[], axis: number, size: number): number[] =>
   shape.map((n, i) => (i === axis ? size : n));
 
-const inserted = (shape: readonly number[], axis: number): number[] => [
-  ...shape.slice(0, axis),
-  1,
-  ...shape.slice(axis),
-];
+/** `shape` with a new axis of size 1. */
+const inserted = (shape: readonly number[], axis: number): number[] => shape.toSpliced(axis, 0, 1);
 
 function concat(builder: GraphBuilder, parts: readonly Operand[], axis: number): Operand {
   const size = parts.reduce((sum, part) => sum + part.shape[axis], 0);
@@ -35,18 +30,14 @@ function split(
   return outputs.map((value, i) => builder.stored(value, { shape: replaced(x.shape, axis, sizes[i]), dtype: x.dtype }));
 }
 
+// prettier-ignore
 type Name =
   | 'Cast' | 'Concat' | 'ExpandDims' | 'Fill' | 'Identity' | 'OnesLike' | 'Pack' | 'PadV2' | 'Range' | 'Reshape' | 'Slice'
-  | 'SplitV' | 'Tile' | 'Transpose' | 'Unpack' | 'ZerosLike'; // prettier-ignore
+  | 'SplitV' | 'Tile' | 'Transpose' | 'Unpack' | 'ZerosLike';
 
 export const shapeRules: Rules<Name> = {
-  Cast: ({ x }, { dtype }, builder) => {
-    if (x.dtype === dtype) return x;
-    if (x.uniform !== undefined && dtype === 'float32') return builder.uniform(x.uniform, { shape: x.shape, dtype });
-    const value = builder.graph.node('Cast', [x.value], { attributes: { to: elementTypes[elementType(dtype)] } });
-    return { shape: x.shape, dtype, value, valueShape: x.valueShape };
-  },
-  Concat: (parts, { axis }, builder) => concat(builder, parts, normal(axis, parts[0].shape)),
+  Cast: ({ x }, { dtype }, builder) => builder.cast(x, dtype),
+  Concat: (parts, { axis }, builder) => concat(builder, parts, positiveAxis(axis, parts[0].shape)),
   ExpandDims: ({ input }, { dim }, builder) =>
     reshape(builder, input, inserted(input.shape, dim < 0 ? dim + input.shape.length + 1 : dim)),
   Fill: (_, { shape, value, dtype }, builder) => builder.uniform(Number(value), { shape, dtype: dtype ?? 'float32' }),
@@ -87,7 +78,7 @@ export const shapeRules: Rules<Name> = {
     });
   },
   SplitV: ({ x }, { numOrSizeSplits, axis }, builder) => {
-    const along = normal(axis, x.shape);
+    const along = positiveAxis(axis, x.shape);
     const sizes = tf.backend_util.prepareSplitSize({ shape: [...x.shape] } as tf.Tensor, numOrSizeSplits, along);
     return split(builder, x, { axis: along, sizes });
   },
@@ -99,7 +90,7 @@ export const shapeRules: Rules<Name> = {
   Transpose: ({ x }, { perm }, builder) =>
     builder.node('Transpose', [x], { shape: perm.map((axis) => x.shape[axis]), dtype: x.dtype, attributes: { perm } }),
   Unpack: ({ value }, { axis }, builder) => {
-    const along = normal(axis, value.shape);
+    const along = positiveAxis(axis, value.shape);
     const shape = value.shape.filter((_, i) => i !== along);
     const sizes = Array.from({ length: value.shape[along] }, () => 1);
     return split(builder, value, { axis: along, sizes }).map((part) => reshape(builder, part, shape));
