@@ -1,1 +1,3 @@
 export { startTestRedis, type TestRedis } from './redis';
+export { installMatchers, toBeAllClose } from './matchers';
+export { finiteDifferenceStep, tolerances, type Tolerance } from './tolerances';
