@@ -13,3 +13,6 @@ export { createLogger, type Logger } from './logger';
 export { createMetrics, type Outcome, type ServiceMetrics } from './metrics';
 export { launchPrivateRedis, launchRedis, type RedisLease, type RedisRequest, stopRedis } from './redis-launcher';
 export { onShutdown } from './shutdown';
+export { runService, type Service, type Work } from './service';
+export { runTrainer } from './trainer';
+export { runStageService, type StageWorkerOptions, startStageWorker } from './worker-host';

@@ -16,8 +16,9 @@ export function jobErrorOf(job: StageJob): ErrorBody | undefined {
   return reason ? parseFailure(reason) : undefined;
 }
 
+/** A job's id in BullMQ is its id everywhere; unlike the payload, it can be relied on before anything is parsed. */
 export function jobIdOf(job: StageJob): string {
-  return job.data.jobId;
+  return String(job.id);
 }
 
 function combine(job: StageJob, state: Awaited<ReturnType<StageJob['getState']>>, control: JobControl): JobState {

@@ -1,3 +1,4 @@
+export { bundle, type Bundle } from './bundle';
 export { startTestRedis, type TestRedis } from './redis';
 export { installMatchers, toBeAllClose } from './matchers';
 export { finiteDifferenceStep, tolerances, type Tolerance } from './tolerances';
