@@ -16,7 +16,9 @@ for (const name of wanted) {
 }
 
 for (const name of wanted.length > 0 ? wanted : all) {
-  const entryPoints = ['main', 'trainer'].map((file) => join(root, 'apps', name, 'src', `${file}.ts`)).filter(existsSync);
+  const entryPoints = ['main', 'trainer']
+    .map((file) => join(root, 'apps', name, 'src', `${file}.ts`))
+    .filter(existsSync);
   if (entryPoints.length === 0) continue;
   await build({
     entryPoints,

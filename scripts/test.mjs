@@ -11,7 +11,8 @@ buildServices();
 let passed = 0;
 let failed = 0;
 const bin = (name) => join(root, 'node_modules', '.bin', name);
-const run = (command, args) => spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, PAVLOV_THREADS: '1' } });
+const run = (command, args) =>
+  spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, PAVLOV_THREADS: '1' } });
 
 for (const [name, command, args] of [
   ['type check', bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']],

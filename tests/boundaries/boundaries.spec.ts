@@ -5,7 +5,10 @@ const forbidden = [
   ['libs/algorithms/src/x.ts', `import { Queue } from 'bullmq';\nexport const q = Queue;\n`],
   ['libs/model/src/x.ts', `import express from 'express';\nexport const e = express;\n`],
   ['libs/tensor/src/x.ts', `import pino from 'pino';\nexport const p = pino;\n`],
-  ['libs/checkpoint-store/src/x.ts', `import { createEngine } from '@pavlov/tensor';\nexport const c = createEngine;\n`],
+  [
+    'libs/checkpoint-store/src/x.ts',
+    `import { createEngine } from '@pavlov/tensor';\nexport const c = createEngine;\n`,
+  ],
   ['libs/contracts/src/x.ts', `import { openStore } from '@pavlov/checkpoint-store';\nexport const o = openStore;\n`],
   ['apps/gateway/src/x.ts', `import { createEngine } from '@pavlov/tensor';\nexport const c = createEngine;\n`],
   ['apps/gateway/src/x.ts', `import { train } from '../../ppo/src/train';\nexport const t = train;\n`],
@@ -20,7 +23,13 @@ const allowed = [
 describe('module boundaries', () => {
   const script = join(__dirname, 'lint-cases.mjs');
   const lint = (cases: string[][]): string[][] =>
-    JSON.parse(execFileSync(process.execPath, [script], { input: JSON.stringify(cases), encoding: 'utf8', env: { ...process.env, NX_DAEMON: 'false' } }));
+    JSON.parse(
+      execFileSync(process.execPath, [script], {
+        input: JSON.stringify(cases),
+        encoding: 'utf8',
+        env: { ...process.env, NX_DAEMON: 'false' },
+      }),
+    );
 
   it('refuses every forbidden import and lets the allowed ones pass', () => {
     const messages = lint([...forbidden, ...allowed]);

@@ -1,0 +1,53 @@
+import { type PipelineRequest } from '@pavlov/contracts';
+
+/** Ids of the demo world's datasets, once uploaded. */
+export interface DemoDatasets {
+  readonly corpus: string;
+  readonly demonstrations: string;
+  readonly prompts: string;
+  readonly testPrompts: string;
+}
+
+/** Longest answer in tokens. */
+const maxNewTokens = 28;
+
+/** The pipeline that the demo submits: every option that is not named has its default. */
+export function demoPipeline(datasets: DemoDatasets, seed: number): unknown {
+  const stages = {
+    pretraining: {
+      dataset: datasets.corpus,
+      model: { layers: 4, heads: 4, width: 128, contextLength: 64 },
+      tokenizer: { vocabSize: 768 },
+      steps: 800,
+      batchSize: 32,
+      learningRate: 2e-3,
+      warmupSteps: 40,
+    },
+    sft: { dataset: datasets.demonstrations, epochs: 6, batchSize: 32, learningRate: 3e-4 },
+    feedback: {
+      prompts: datasets.prompts,
+      labeller: { kind: 'simulated', oracle: 'demo-world', noise: 0.3, tieThreshold: 0.1 },
+      answersPerPrompt: 4,
+      batchSize: 128,
+      maxNewTokens,
+    },
+    'reward-modeling': { demonstrations: datasets.demonstrations, batchSize: 16, learningRate: 3e-4, warmupSteps: 10 },
+    ppo: {
+      prompts: datasets.prompts,
+      iterations: 60,
+      batchSize: 128,
+      minibatchSize: 32,
+      epochs: 2,
+      learningRate: 2e-4,
+      maxNewTokens,
+    },
+    evaluation: {
+      prompts: datasets.testPrompts,
+      oracle: 'demo-world',
+      temperature: 0.7,
+      maxNewTokens,
+      winRate: { challenger: 'ppo', baseline: 'sft' },
+    },
+  } satisfies Partial<Record<keyof PipelineRequest['stages'], unknown>>;
+  return { name: 'demo', seed, stages };
+}

@@ -1,0 +1,121 @@
+import { type PromptRow } from '@pavlov/contracts';
+import { createGenerator, createRewardScorer, createScorer, type Generation } from '@pavlov/model';
+import { type TrainerContext } from '@pavlov/service-kit';
+import { type Engine } from '@pavlov/tensor';
+import { compileLmStep, openTextBatches, type LoadedCheckpoint } from '@pavlov/training';
+
+/** Measures one policy after the other on the same prompts; what it needs is compiled once. */
+export interface Bench {
+  answer(policy: LoadedCheckpoint, options: { temperature: number; purpose: string }): Promise<Generation>;
+  /** Reward of each answer; nothing without a reward model. */
+  score(generation: Generation): Promise<Float32Array | undefined>;
+  /** Mean over answers of Σ log π − log π_ref, in nats; nothing without a reference. */
+  klToReference(policy: LoadedCheckpoint): Promise<number | undefined>;
+  /** Perplexity per token of the configured text. */
+  perplexity(policy: LoadedCheckpoint): Promise<number | undefined>;
+}
+
+interface BenchOptions {
+  readonly context: TrainerContext<'evaluation'>;
+  readonly engine: Engine;
+  readonly prompts: readonly PromptRow[];
+  readonly reward?: LoadedCheckpoint;
+  readonly reference?: LoadedCheckpoint;
+}
+
+export async function createBench({ context, engine, prompts, reward, reference }: BenchOptions): Promise<Bench> {
+  const { config, seed, store } = context;
+  const once = memoise();
+  const encode = (policy: LoadedCheckpoint): number[][] =>
+    prompts.map(({ prompt }) => policy.tokenizer.encodePrompt(prompt));
+  const longest = (policy: LoadedCheckpoint): number => Math.max(...encode(policy).map((ids) => ids.length));
+  /** Functions are compiled for a model's size and tokenizer; policies of one pipeline share both. */
+  const keyOf = (what: string, { model, tokenizer }: LoadedCheckpoint): string =>
+    JSON.stringify([what, model, tokenizer.fingerprint]);
+
+  const generatorFor = (policy: LoadedCheckpoint) =>
+    once(keyOf('generator', policy), () =>
+      createGenerator(engine, {
+        config: policy.model,
+        batch: config.batchSize,
+        maxPromptTokens: longest(policy),
+        maxNewTokens: config.maxNewTokens,
+      }),
+    );
+  const scorerFor = (policy: LoadedCheckpoint) =>
+    once(keyOf('scorer', policy), () =>
+      createScorer(engine, {
+        config: policy.model,
+        batch: config.batchSize,
+        length: longest(policy) + config.maxNewTokens,
+      }),
+    );
+
+  const answer: Bench['answer'] = async (policy, { temperature, purpose }) => {
+    const generator = await generatorFor(policy);
+    const { eosId } = policy.tokenizer;
+    return generator.generate({
+      parameters: policy.parameters,
+      prompts: encode(policy),
+      temperature,
+      topK: config.topK,
+      topP: config.topP,
+      eosId,
+      stopAtEos: true,
+      seed,
+      purpose,
+      step: 0,
+    });
+  };
+
+  return {
+    answer,
+
+    score: async ({ responses }) => {
+      if (reward === undefined) return undefined;
+      const sequences = encode(reward).map((prompt, index) => [...prompt, ...responses[index]]);
+      const scorer = await once('reward', () =>
+        createRewardScorer(engine, {
+          config: reward.model,
+          batch: config.batchSize,
+          length: longest(reward) + config.maxNewTokens,
+        }),
+      );
+      return scorer.score({ parameters: reward.parameters, sequences });
+    },
+
+    klToReference: async (policy) => {
+      if (reference === undefined) return undefined;
+      const generation = await answer(policy, { temperature: 1, purpose: 'evaluation/kl' });
+      const prompted = encode(policy);
+      const sequences = prompted.map((prompt, index) => [...prompt, ...generation.responses[index]]);
+      const from = prompted.map((prompt) => prompt.length);
+      const scorer = await scorerFor(policy);
+      const logprobs = await scorer.logprobs({ parameters: policy.parameters, sequences, from, temperature: 1 });
+      const others = await scorer.logprobs({ parameters: reference.parameters, sequences, from, temperature: 1 });
+      let total = 0;
+      logprobs.forEach((row, index) => row.forEach((logprob, token) => (total += logprob - others[index][token])));
+      return total / sequences.length;
+    },
+
+    perplexity: async (policy) => {
+      if (config.text === undefined) return undefined;
+      const shape = { rows: config.batchSize, columns: policy.model.contextLength };
+      const text = await openTextBatches(store, { id: config.text, tokenizer: policy.tokenizer, ...shape, seed });
+      const step = await once(keyOf('perplexity', policy), () =>
+        compileLmStep(engine, { model: policy.model, ...shape }),
+      );
+      return Math.exp(await step.meanLoss(policy.parameters, text.everyBatch()));
+    },
+  };
+}
+
+/** Runs each maker once per key and hands its result out again. */
+function memoise(): <T>(key: string, make: () => Promise<T>) => Promise<T> {
+  const made = new Map<string, Promise<unknown>>();
+  return <T>(key: string, make: () => Promise<T>): Promise<T> => {
+    const existing = (made.get(key) as Promise<T> | undefined) ?? make();
+    made.set(key, existing);
+    return existing;
+  };
+}

@@ -1,0 +1,4 @@
+import { runTrainer } from '@pavlov/service-kit';
+import { train } from './train';
+
+runTrainer('feedback', train);

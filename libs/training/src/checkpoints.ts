@@ -1,0 +1,62 @@
+import { type Fence, type Store } from '@pavlov/checkpoint-store';
+import { PavlovError, type CheckpointKind, type Lineage } from '@pavlov/contracts';
+import { loadModelFiles, saveModelFiles, type Head, type TransformerConfig } from '@pavlov/model';
+import { type Parameters } from '@pavlov/tensor';
+import { loadTokenizer, type Tokenizer, type TokenizerFiles } from '@pavlov/tokenizer';
+
+/** A checkpoint taken from the store, ready to compute with. */
+export interface LoadedCheckpoint {
+  readonly model: TransformerConfig;
+  /** The caller's own copy: it may train it in place. */
+  readonly parameters: Parameters;
+  readonly tokenizer: Tokenizer;
+  readonly tokenizerFiles: TokenizerFiles;
+}
+
+const kindOfHead = { lm: 'policy', scalar: 'reward-model' } as const satisfies Record<Head, CheckpointKind>;
+const headOfKind = { policy: 'lm', 'reward-model': 'scalar' } as const satisfies Record<CheckpointKind, Head>;
+
+/** @throws PavlovError CHECKPOINT_NOT_FOUND, CHECKPOINT_WRONG_KIND or CHECKPOINT_CORRUPT. */
+export async function loadCheckpoint(
+  store: Store,
+  { id, head }: { id: string; head: Head },
+): Promise<LoadedCheckpoint> {
+  const manifest = await store.checkpoints.manifest(id);
+  if (manifest.kind !== kindOfHead[head]) {
+    throw new PavlovError({
+      code: 'CHECKPOINT_WRONG_KIND',
+      message: `The checkpoint ${id} is a ${manifest.kind}; a ${kindOfHead[head]} is needed here.`,
+      hint: `Give the id of a ${kindOfHead[head]}.`,
+    });
+  }
+  const files = await Promise.all(
+    manifest.files.map(async ({ path }) => [path, await store.checkpoints.read(id, path)] as const),
+  );
+  const { config: model, parameters, tokenizer, tokenizerFiles } = loadModelFiles(Object.fromEntries(files));
+  return { model, parameters, tokenizer, tokenizerFiles };
+}
+
+/** Publishes what a job has trained, under the job's own id. */
+export async function publishCheckpoint(
+  context: PublishingContext,
+  checkpoint: Pick<LoadedCheckpoint, 'model' | 'parameters' | 'tokenizerFiles'> & {
+    kind: CheckpointKind;
+    metrics: Record<string, number>;
+  },
+): Promise<void> {
+  const { kind, model, parameters, tokenizerFiles, metrics } = checkpoint;
+  const tokenizerFingerprint = loadTokenizer(tokenizerFiles).fingerprint;
+  await context.store.checkpoints.publish({
+    manifest: { id: context.job.jobId, kind, lineage: await context.lineage(), model, tokenizerFingerprint, metrics },
+    files: saveModelFiles({ config: model, head: headOfKind[kind], parameters, tokenizerFiles }),
+    fence: context.fence,
+  });
+}
+
+/** What publishing needs of a trainer's context, whatever its stage. */
+export interface PublishingContext {
+  readonly job: { readonly jobId: string };
+  readonly store: Store;
+  readonly fence: Fence;
+  lineage(): Promise<Lineage>;
+}

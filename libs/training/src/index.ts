@@ -1,0 +1,6 @@
+export { loadCheckpoint, publishCheckpoint, type LoadedCheckpoint, type PublishingContext } from './checkpoints';
+export { createLearner, type Learner, type OptimiserConfig } from './learner';
+export { compileLmStep, type LmStep, type LmStepOptions } from './lm-step';
+export { readRows } from './rows';
+export { openTextBatches, type TextBatches } from './text';
+export { createThroughput, type Throughput } from './throughput';
