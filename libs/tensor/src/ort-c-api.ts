@@ -51,7 +51,8 @@ interface Runtime {
   readonly memory: Pointer;
 }
 
-const logErrors = 3;
+/** Errors come back as a status, and become exceptions; the library need not print them too. */
+const logFatal = 4;
 const optimizeAll = 99;
 const arenaAllocator = 1;
 const defaultMemory = 0;
@@ -112,7 +113,7 @@ function loadRuntime(): Runtime {
   // koffi runs native code on stacks of its own; kernels need far more than the 128 KiB that async calls get.
   if (koffi.config().async_stack_size !== asyncStackBytes) koffi.config({ async_stack_size: asyncStackBytes });
   const api = loadApi();
-  const env = create(api, (out) => api.createEnv(logErrors, 'pavlov', out));
+  const env = create(api, (out) => api.createEnv(logFatal, 'pavlov', out));
   const memory = create(api, (out) => api.createCpuMemoryInfo(arenaAllocator, defaultMemory, out));
   runtime = { api, env, memory };
   return runtime;

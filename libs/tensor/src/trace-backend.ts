@@ -1,6 +1,7 @@
 import { tf } from './tf';
 import { GraphBuilder, type Operand, type OperandSpec } from './operand';
 import type { Model } from './onnx-encode';
+import type { KernelName } from './rules/kernels';
 import { rules } from './rules/table';
 import { type Signature, type TensorSpec } from './signature';
 
@@ -122,14 +123,18 @@ function traceBackend(): TraceBackend {
   if (backend) return backend;
   const created = new TraceBackend();
   tf.registerBackend(backendName, () => created, 0);
-  for (const [kernelName, rule] of Object.entries(rules)) {
+  for (const kernelName of Object.keys(rules) as KernelName[]) {
     const kernelFunc: tf.KernelFunc = ({ inputs, attrs }) => {
       const operands = Array.isArray(inputs)
         ? inputs.map((input: tf.TensorInfo) => created.operand(input))
         : Object.fromEntries(
             Object.entries(inputs).map(([name, input]) => [name, created.operand(input as tf.TensorInfo)]),
           );
-      const results = (rule as (...args: unknown[]) => Operand | Operand[])(operands, attrs ?? {}, created.builder);
+      const results = (rules[kernelName] as (...args: unknown[]) => Operand | Operand[])(
+        operands,
+        attrs ?? {},
+        created.builder,
+      );
       return Array.isArray(results)
         ? results.map((result) => created.record(result, kernelName))
         : created.record(results, kernelName);

@@ -26,9 +26,11 @@ export interface CachedAttentionOutput {
 /**
  * Causal attention of new positions to a cache of earlier ones; forward only. Either a prompt, T = `total`, right-padded and
  * with rows of different `lengths` (results at padding are meaningless, and what they leave in the cache is overwritten before
- * it is read), or T new positions in every row, which then end at `lengths`.
+ * it is read), or T new positions in every row, which then end at `lengths`. D must be a multiple of 8 (ONNX Runtime's rule).
  */
 export function cachedAttention(input: CachedAttentionInput): CachedAttentionOutput {
+  const size = input.pastK.shape.at(-1)!;
+  if (size % 8 !== 0) throw new RangeError(`cachedAttention needs heads of a multiple of 8 in width, not ${size}`);
   if (!isTracing()) return composed(input);
   const [y, presentK, presentV] = runTraced('PavlovCachedAttention', { ...input });
   return { y, presentK, presentV };

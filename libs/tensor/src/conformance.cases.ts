@@ -1,0 +1,334 @@
+import { tf } from './tf';
+import type { KernelName } from './rules/kernels';
+import type { TensorSpec } from './signature';
+import { cachedAttention } from './primitives/cached-attention';
+import { causalAttention } from './primitives/causal-attention';
+import { gelu } from './primitives/gelu';
+import { layerNorm } from './primitives/layer-norm';
+import { entropy } from './primitives/entropy';
+import { tokenLogprobs } from './primitives/token-logprobs';
+
+type Tensors = Record<string, tf.Tensor>;
+
+/** A use of a kernel, for comparing what the compiled graph gives with what tfjs's CPU backend gives. */
+export interface ConformanceCase {
+  readonly fn: (inputs: Tensors) => tf.Tensor | tf.Tensor[];
+  readonly inputs: Record<string, TensorSpec>;
+  /** Values of the inputs: uniform in [low, high), or integers in that range. */
+  readonly range?: readonly [number, number];
+}
+
+const float = (...shape: number[]): TensorSpec => ({ shape, dtype: 'float32' });
+const int = (...shape: number[]): TensorSpec => ({ shape, dtype: 'int32' });
+const yesNo = (x: tf.Tensor): tf.Tensor => tf.cast(x, 'int32');
+
+type Op = (x: tf.Tensor) => tf.Tensor;
+type Pair = (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
+
+const unary = (op: Op, range: readonly [number, number] = [-3, 3]): ConformanceCase[] => [
+  { fn: ({ x }) => op(x), inputs: { x: float(2, 3, 5) }, range },
+  { fn: ({ x }) => op(x), inputs: { x: float() }, range },
+];
+
+/** Same shapes, broadcasting on either side, and a number that is known while tracing. */
+const binary = (op: Pair, range: readonly [number, number] = [-3, 3]): ConformanceCase[] => [
+  { fn: ({ a, b }) => op(a, b), inputs: { a: float(2, 3, 4), b: float(2, 3, 4) }, range },
+  { fn: ({ a, b }) => op(a, b), inputs: { a: float(4), b: float(2, 3, 1) }, range },
+  { fn: ({ a, b }) => op(a, b), inputs: { a: float(2, 3), b: float() }, range },
+  { fn: ({ a }) => op(a, tf.ones([2, 1, 4])), inputs: { a: float(3, 1) }, range },
+  { fn: ({ b }) => op(tf.fill([3, 4], 0.5), b), inputs: { b: float(4) }, range },
+];
+
+const integers = (op: Pair): ConformanceCase => ({
+  fn: ({ a, b }) => op(a, b),
+  inputs: { a: int(3, 4), b: int(4) },
+  range: [-9, 9],
+});
+
+/** Halves hit equality often, which a comparison must get right. */
+const comparison = (op: Pair): ConformanceCase[] => [
+  { fn: ({ a, b }) => yesNo(op(tf.round(a), tf.round(b))), inputs: { a: float(5, 8), b: float(8) } },
+  { fn: ({ a, b }) => yesNo(op(a, b)), inputs: { a: int(5, 8), b: int(8) }, range: [0, 3] },
+];
+
+const logical = (op: Pair): ConformanceCase[] => [
+  { fn: ({ a, b }) => yesNo(op(tf.greater(a, 0), tf.greater(b, 0))), inputs: { a: float(4, 4), b: float(4) } },
+];
+
+const reduction = (
+  op: (x: tf.Tensor, axis?: number | number[], keepDims?: boolean) => tf.Tensor,
+): ConformanceCase[] => [
+  { fn: ({ x }) => op(x), inputs: { x: float(3, 4, 5) } },
+  { fn: ({ x }) => op(x, -1), inputs: { x: float(3, 4, 5) } },
+  { fn: ({ x }) => op(x, [0, 2], true), inputs: { x: float(3, 4, 5) } },
+  { fn: ({ x }) => op(tf.mul(tf.reshape(x, [3, 1]), tf.ones([3, 4])), 1), inputs: { x: float(3) } },
+];
+
+const boolReduction = (op: (x: tf.Tensor, axis?: number) => tf.Tensor): ConformanceCase[] => [
+  { fn: ({ x }) => yesNo(op(tf.greater(x, 0), 1)), inputs: { x: float(9, 3) } },
+  { fn: ({ x }) => yesNo(op(tf.greater(x, 10))), inputs: { x: float(9, 3) } },
+  { fn: ({ x }) => yesNo(op(tf.less(x, 10))), inputs: { x: float(9, 3) } },
+];
+
+const infinite: Op = (x) => tf.div(1, tf.relu(x));
+const notANumber: Op = (x) => tf.sqrt(x);
+
+const matMul = (a: readonly number[], b: readonly number[]): ConformanceCase[] =>
+  [
+    [false, false],
+    [false, true],
+    [true, false],
+    [true, true],
+  ].map(([transposeA, transposeB]) => {
+    const stored = (shape: readonly number[], transposed: boolean) =>
+      float(...shape.slice(0, -2), ...(transposed ? [shape.at(-1)!, shape.at(-2)!] : shape.slice(-2)));
+    return {
+      fn: ({ x, y }) => tf.matMul(x, y, transposeA, transposeB),
+      inputs: { x: stored(a, transposeA), y: stored(b, transposeB) },
+    };
+  });
+
+const differentiated =
+  (fn: (x: tf.Tensor) => tf.Tensor) =>
+  ({ x }: Tensors) =>
+    tf.grad((t) => tf.sum(tf.square(fn(t))))(x);
+
+const cache = float(2, 2, 6, 8);
+const attention: Pick<ConformanceCase, 'fn' | 'range'> = {
+  fn: ({ q, k, v, pastK, pastV }) => {
+    const prompt = { lengths: tf.tensor1d([3, 1], 'int32'), total: tf.tensor1d([3], 'int32') };
+    const { presentK, presentV } = cachedAttention({ q, k, v, pastK, pastV, ...prompt });
+    // Padding leaves nothing that is defined: only the valid positions are compared.
+    const valid = tf.tensor([1, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0], [2, 1, 6, 1]);
+    return [tf.mul(presentK, valid), tf.mul(presentV, valid)];
+  },
+};
+
+/** At least one case for every kernel that has a rule; the type makes a missing one a compile error. */
+export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = {
+  Abs: [...unary(tf.abs), { fn: ({ x }) => tf.abs(x), inputs: { x: int(7) }, range: [-5, 5] }],
+  Ceil: unary(tf.ceil),
+  Cos: unary(tf.cos),
+  Erf: unary(tf.erf),
+  Exp: unary(tf.exp),
+  Floor: unary(tf.floor),
+  IsInf: [{ fn: ({ x }) => yesNo(tf.isInf(infinite(x))), inputs: { x: float(9) } }],
+  IsNan: [{ fn: ({ x }) => yesNo(tf.isNaN(notANumber(x))), inputs: { x: float(9) } }],
+  Log: unary(tf.log, [0.1, 5]),
+  LogicalNot: [{ fn: ({ x }) => yesNo(tf.logicalNot(tf.greater(x, 0))), inputs: { x: float(9) } }],
+  Neg: unary(tf.neg),
+  Reciprocal: unary(tf.reciprocal, [0.1, 5]),
+  Relu: unary(tf.relu),
+  Round: [
+    ...unary(tf.round),
+    { fn: () => tf.round(tf.tensor1d([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5])), inputs: { x: float() } },
+  ],
+  Sigmoid: unary(tf.sigmoid, [-30, 30]),
+  Sign: unary(tf.sign),
+  Sin: unary(tf.sin),
+  Softplus: unary(tf.softplus, [-30, 30]),
+  Sqrt: unary(tf.sqrt, [0, 5]),
+  Tanh: unary(tf.tanh, [-12, 12]),
+
+  Add: [...binary(tf.add), integers(tf.add), { fn: ({ x }) => tf.add(x, tf.zeros([2, 3])), inputs: { x: float(3) } }],
+  Maximum: [...binary(tf.maximum), integers(tf.maximum)],
+  Minimum: [...binary(tf.minimum), integers(tf.minimum)],
+  Multiply: [...binary(tf.mul), integers(tf.mul)],
+  Pow: binary(tf.pow, [0.2, 2]),
+  RealDiv: binary(tf.div, [0.2, 2]),
+  Sub: [...binary(tf.sub), integers(tf.sub)],
+  Equal: comparison(tf.equal),
+  Greater: comparison(tf.greater),
+  GreaterEqual: comparison(tf.greaterEqual),
+  Less: comparison(tf.less),
+  LessEqual: comparison(tf.lessEqual),
+  NotEqual: comparison(tf.notEqual),
+  LogicalAnd: logical(tf.logicalAnd),
+  LogicalOr: logical(tf.logicalOr),
+
+  AddN: [{ fn: ({ a, b, c }) => tf.addN([a, b, c]), inputs: { a: float(2, 3), b: float(2, 3), c: float(2, 3) } }],
+  ClipByValue: unary((x) => tf.clipByValue(x, -1, 0.5)),
+  Expm1: unary(tf.expm1),
+  FloorDiv: [
+    { fn: ({ a, b }) => tf.floorDiv(a, tf.add(b, 1)), inputs: { a: int(6, 7), b: int(7) }, range: [0, 9] },
+    { fn: ({ a }) => tf.floorDiv(tf.neg(a), tf.scalar(4, 'int32')), inputs: { a: int(9) }, range: [0, 9] },
+  ],
+  IsFinite: [
+    { fn: ({ x }) => [yesNo(tf.isFinite(infinite(x))), yesNo(tf.isFinite(notANumber(x)))], inputs: { x: float(9) } },
+  ],
+  Log1p: unary(tf.log1p, [0, 5]),
+  Rsqrt: unary(tf.rsqrt, [0.1, 5]),
+  Select: [
+    { fn: ({ a, b }) => tf.where(tf.greater(a, 0), a, b), inputs: { a: float(3, 4), b: float(3, 4) } },
+    { fn: ({ a, b }) => tf.where(tf.greater(a, 0), tf.zerosLike(b), b), inputs: { a: float(4), b: float(3, 4) } },
+  ],
+  Square: unary(tf.square),
+  SquaredDifference: binary(tf.squaredDifference),
+  Step: [...unary((x) => tf.step(x)), ...unary((x) => tf.step(x, 0.3))],
+
+  All: boolReduction(tf.all),
+  Any: boolReduction(tf.any),
+  ArgMax: [
+    { fn: ({ x }) => tf.argMax(x, -1), inputs: { x: float(5, 6) } },
+    { fn: ({ x }) => tf.argMax(x, 0), inputs: { x: int(5, 6) }, range: [0, 3] },
+  ],
+  Cumsum: [false, true].flatMap((exclusive) =>
+    [false, true].map((reverse) => ({
+      fn: ({ x }: Tensors) => tf.cumsum(x, 1, exclusive, reverse),
+      inputs: { x: float(2, 5, 3) },
+    })),
+  ),
+  Max: reduction(tf.max),
+  Mean: [...reduction(tf.mean), { fn: ({ x }) => tf.mean(x, 0), inputs: { x: int(4, 3) }, range: [0, 9] }],
+  Min: reduction(tf.min),
+  Softmax: [{ fn: ({ x }) => tf.softmax(x), inputs: { x: float(4, 9) }, range: [-30, 30] }],
+  Sum: [
+    ...reduction(tf.sum),
+    { fn: ({ x }) => tf.sum(tf.greater(x, 0), 0), inputs: { x: float(6, 3) } },
+    { fn: ({ x }) => tf.sum(x, []), inputs: { x: float(6, 3) } },
+  ],
+
+  BatchMatMul: [
+    ...matMul([3, 4], [4, 5]),
+    ...matMul([2, 3, 3, 4], [2, 3, 4, 5]),
+    ...matMul([1, 3, 4], [1, 4, 5]),
+    ...matMul([2, 3, 4], [1, 4, 5]),
+  ],
+
+  Cast: [
+    { fn: ({ x }) => tf.cast(x, 'int32'), inputs: { x: float(9) } },
+    { fn: ({ x }) => tf.cast(x, 'float32'), inputs: { x: int(9) }, range: [-5, 5] },
+    { fn: ({ x }) => tf.cast(tf.cast(tf.round(x), 'bool'), 'float32'), inputs: { x: float(9) } },
+    { fn: ({ x }) => tf.add(x, tf.cast(tf.onesLike(tf.cast(x, 'int32')), 'float32')), inputs: { x: float(9) } },
+  ],
+  Concat: [
+    { fn: ({ a, b }) => tf.concat([a, b, a], -1), inputs: { a: float(2, 3), b: float(2, 1) } },
+    { fn: ({ a, b }) => tf.concat([a, b], 0), inputs: { a: int(2, 3), b: int(1, 3) }, range: [0, 9] },
+  ],
+  ExpandDims: [0, 1, -1].map((axis) => ({
+    fn: ({ x }: Tensors) => tf.expandDims(x, axis),
+    inputs: { x: float(2, 3) },
+  })),
+  Fill: [{ fn: ({ x }) => tf.concat([x, tf.fill([2, 3], 1.5)], 0), inputs: { x: float(2, 3) } }],
+  Identity: [{ fn: ({ x }) => tf.clone(x), inputs: { x: float(2, 3) } }],
+  OnesLike: [{ fn: ({ x }) => [tf.onesLike(x), tf.onesLike(tf.cast(x, 'int32'))], inputs: { x: float(2, 3) } }],
+  Pack: [0, 1, -1].map((axis) => ({
+    fn: ({ a, b }: Tensors) => tf.stack([a, b], axis),
+    inputs: { a: float(2, 3), b: float(2, 3) },
+  })),
+  PadV2: [
+    {
+      fn: ({ x }) =>
+        tf.pad(x, [
+          [1, 0],
+          [2, 3],
+        ]),
+      inputs: { x: float(2, 3) },
+    },
+    {
+      fn: ({ x }) =>
+        tf.pad(
+          x,
+          [
+            [0, 2],
+            [0, 0],
+          ],
+          7,
+        ),
+      inputs: { x: int(2, 3) },
+      range: [0, 9],
+    },
+  ],
+  Range: [
+    { fn: ({ x }) => tf.add(x, tf.range(3, 12, 2)), inputs: { x: float(5) } },
+    { fn: ({ x }) => tf.add(x, tf.range(4, 0, -1, 'int32')), inputs: { x: int(4) }, range: [0, 9] },
+  ],
+  Reshape: [
+    {
+      fn: ({ x }) => [tf.reshape(x, [3, -1]), tf.reshape(x, [24]), tf.reshape(tf.ones([4, 2]), [8])],
+      inputs: { x: float(2, 3, 4) },
+    },
+  ],
+  Slice: [
+    { fn: ({ x }) => tf.slice(x, [1, 0, 2], [1, -1, 2]), inputs: { x: float(2, 3, 4) } },
+    { fn: ({ x }) => tf.slice(x, 1), inputs: { x: int(3, 4) }, range: [0, 9] },
+  ],
+  SplitV: [
+    { fn: ({ x }) => tf.split(x, 3, -1), inputs: { x: float(2, 6) } },
+    { fn: ({ x }) => tf.split(x, [1, 3], 0), inputs: { x: float(4, 2) } },
+  ],
+  Tile: [{ fn: ({ x }) => tf.tile(x, [2, 1, 3]), inputs: { x: float(2, 3, 2) } }],
+  Transpose: [
+    { fn: ({ x }) => tf.transpose(x), inputs: { x: float(2, 3, 4) } },
+    { fn: ({ x }) => tf.transpose(x, [1, 0, 2]), inputs: { x: int(2, 3, 4) }, range: [0, 9] },
+  ],
+  Unpack: [{ fn: ({ x }) => tf.unstack(x, 1), inputs: { x: float(2, 3, 4) } }],
+  ZerosLike: [{ fn: ({ x }) => tf.concat([tf.zerosLike(x), x]), inputs: { x: float(2, 3) } }],
+
+  GatherV2: [
+    {
+      fn: ({ x, i }) => tf.gather(x, tf.clipByValue(i, 0, 4)),
+      inputs: { x: float(5, 3), i: int(2, 4) },
+      range: [0, 5],
+    },
+    {
+      fn: ({ x, i }) => tf.gather(x, tf.clipByValue(i, 0, 2), 1),
+      inputs: { x: float(5, 3), i: int(4) },
+      range: [0, 5],
+    },
+  ],
+  OneHot: [
+    { fn: ({ i }) => tf.oneHot(i, 5), inputs: { i: int(2, 7) }, range: [0, 5] },
+    { fn: ({ i }) => tf.oneHot(i, 5, 2, -1, 'float32'), inputs: { i: int(7) }, range: [0, 5] },
+  ],
+  UnsortedSegmentSum: [
+    {
+      fn: ({ x, i }) => tf.unsortedSegmentSum(x, i as tf.Tensor1D, 4),
+      inputs: { x: float(9, 3), i: int(9) },
+      range: [0, 4],
+    },
+    {
+      fn: ({ x, i }) => tf.unsortedSegmentSum(x, i as tf.Tensor1D, 40),
+      inputs: { x: float(9, 2, 3), i: int(9) },
+      range: [0, 4],
+    },
+  ],
+
+  PavlovCachedAttention: [
+    {
+      ...attention,
+      inputs: { q: float(2, 3, 16), k: float(2, 3, 16), v: float(2, 3, 16), pastK: cache, pastV: cache },
+    },
+  ],
+  PavlovGelu: [...unary(gelu, [-6, 6]), { fn: differentiated(gelu), inputs: { x: float(50) }, range: [-6, 6] }],
+  PavlovLayerNorm: [
+    { fn: ({ x, g, b }) => layerNorm(x, g, b), inputs: { x: float(2, 3, 8), g: float(8), b: float(8) } },
+    {
+      fn: ({ x, g, b }) => tf.grads((x, g, b) => tf.sum(tf.square(layerNorm(x, g, b))))([x, g, b]),
+      inputs: { x: float(2, 3, 8), g: float(8), b: float(8) },
+    },
+  ],
+  PavlovLogSoftmax: [
+    { fn: ({ x }) => entropy(x), inputs: { x: float(4, 9) }, range: [-20, 20] },
+    { fn: differentiated(entropy), inputs: { x: float(4, 9) } },
+  ],
+  PavlovMatMul: [
+    {
+      fn: ({ q, k, v }) => causalAttention({ q, k, v }),
+      inputs: { q: float(2, 3, 5, 4), k: float(2, 3, 5, 4), v: float(2, 3, 5, 4) },
+    },
+    {
+      fn: ({ q, k, v }) => tf.grads((q, k, v) => tf.sum(tf.square(causalAttention({ q, k, v }))))([q, k, v]),
+      inputs: { q: float(2, 3, 5, 4), k: float(2, 3, 5, 4), v: float(2, 3, 5, 4) },
+    },
+  ],
+  PavlovSubtractAt: [
+    {
+      fn: ({ x }) => tf.grad((t) => tf.sum(tf.square(tokenLogprobs(t, tf.tensor1d([3, 0, 6], 'int32')))))(x),
+      inputs: { x: float(3, 7) },
+    },
+  ],
+  PavlovTakeLast: [
+    { fn: ({ x }) => tokenLogprobs(x, tf.tensor1d([3, 0, 6], 'int32')), inputs: { x: float(3, 7) }, range: [-20, 20] },
+  ],
+};
