@@ -7,7 +7,9 @@ export function sharedLength(lists: Readonly<Record<string, ArrayLike<unknown>>>
   const named = Object.entries(lists);
   const length = named[0][1].length;
   if (named.some(([, list]) => list.length !== length)) {
-    throw new RangeError(`these lists must be equally long: ${named.map(([name, list]) => `${name} (${list.length})`).join(', ')}`);
+    throw new RangeError(
+      `these lists must be equally long: ${named.map(([name, list]) => `${name} (${list.length})`).join(', ')}`,
+    );
   }
   return length;
 }

@@ -62,7 +62,10 @@ beforeAll(async () => {
       const mask = tf.ones([MINIBATCH]);
       const { gradients } = gradientsOf(
         (weights) => {
-          const logprobs = tokenLogprobs(tf.matMul(prompts as tf.Tensor2D, weights.policy as tf.Tensor2D), responses as tf.Tensor1D); // [N]
+          const logprobs = tokenLogprobs(
+            tf.matMul(prompts as tf.Tensor2D, weights.policy as tf.Tensor2D),
+            responses as tf.Tensor1D,
+          ); // [N]
           const values = tf.reshape(tf.matMul(prompts as tf.Tensor2D, weights.value as tf.Tensor2D), [MINIBATCH]); // [N]
           const policyLoss = clippedPolicyLoss({ logprobs, oldLogprobs, advantages, mask, clipRange: 0.2 }).loss;
           const valueLoss = clippedValueLoss({ values, oldValues, returns, mask, clipRange: 0.2 }).loss;
@@ -92,7 +95,9 @@ async function trainPpo({ rewards, coefficient }: { rewards: number[][]; coeffic
   const mask = new Float32Array(BATCH).fill(1);
   let state = optimiser.init();
   const policy = (): number[][] =>
-    referenceLogprobs.map((_, x) => logSoftmax([...parameters.views.policy.subarray(x * RESPONSES, (x + 1) * RESPONSES)]));
+    referenceLogprobs.map((_, x) =>
+      logSoftmax([...parameters.views.policy.subarray(x * RESPONSES, (x + 1) * RESPONSES)]),
+    );
 
   for (let iteration = 0; iteration < ITERATIONS; iteration++) {
     const current = policy();
@@ -105,7 +110,14 @@ async function trainPpo({ rewards, coefficient }: { rewards: number[][]; coeffic
     const values = episodes.map(({ x }) => parameters.views.value[x]);
     const kl = klK1({ logprobs, referenceLogprobs: episodes.map(({ x, y }) => referenceLogprobs[x][y]) });
     const perToken = tokenRewards({ kl, mask, scores: episodes.map(({ x, y }) => rewards[x][y]), coefficient });
-    const { advantages, returns } = generalisedAdvantages({ rewards: perToken, values, mask, rows: BATCH, gamma: 1, lambda: 0.95 });
+    const { advantages, returns } = generalisedAdvantages({
+      rewards: perToken,
+      values,
+      mask,
+      rows: BATCH,
+      gamma: 1,
+      lambda: 0.95,
+    });
     const whitened = whiten({ values: advantages, mask });
 
     for (let epoch = 0; epoch < EPOCHS; epoch++) {
@@ -115,7 +127,9 @@ async function trainPpo({ rewards, coefficient }: { rewards: number[][]; coeffic
         await update.run(
           {
             ...parameters.views,
-            prompts: Float32Array.from(rows.flatMap((row) => referenceLogprobs.map((_, x) => (x === episodes[row].x ? 1 : 0)))),
+            prompts: Float32Array.from(
+              rows.flatMap((row) => referenceLogprobs.map((_, x) => (x === episodes[row].x ? 1 : 0))),
+            ),
             responses: Int32Array.from(rows, (row) => episodes[row].y),
             oldLogprobs: pick(logprobs),
             advantages: pick(whitened),
@@ -125,7 +139,13 @@ async function trainPpo({ rewards, coefficient }: { rewards: number[][]; coeffic
           gradientBuffers(gradients),
         );
         const gradientScale = clipFactor({ norm: globalNorm(gradients.data), maxNorm: 1 });
-        state = optimiser.update({ parameters: parameters.data, gradients: gradients.data, state, learningRate: schedule(iteration), gradientScale });
+        state = optimiser.update({
+          parameters: parameters.data,
+          gradients: gradients.data,
+          state,
+          learningRate: schedule(iteration),
+          gradientScale,
+        });
       }
     }
   }
@@ -135,7 +155,8 @@ async function trainPpo({ rewards, coefficient }: { rewards: number[][]; coeffic
 /** Mean over prompts of E[r] and of KL(π ‖ π_ref). */
 function measure(policy: number[][], rewards: number[][]): { reward: number; kl: number } {
   const mean = (quantity: (x: number, y: number) => number): number =>
-    policy.reduce((sum, row, x) => sum + row.reduce((s, logprob, y) => s + Math.exp(logprob) * quantity(x, y), 0), 0) / PROMPTS;
+    policy.reduce((sum, row, x) => sum + row.reduce((s, logprob, y) => s + Math.exp(logprob) * quantity(x, y), 0), 0) /
+    PROMPTS;
   return { reward: mean((x, y) => rewards[x][y]), kl: mean((x, y) => policy[x][y] - referenceLogprobs[x][y]) };
 }
 
@@ -146,12 +167,17 @@ function logSoftmax(logits: number[]): number[] {
 
 function sample(logprobs: number[], u: number): number {
   let left = u;
-  return Math.max(logprobs.findIndex((logprob) => (left -= Math.exp(logprob)) < 0), 0);
+  return Math.max(
+    logprobs.findIndex((logprob) => (left -= Math.exp(logprob)) < 0),
+    0,
+  );
 }
 
 /** Mean over prompts of the exact optima. */
 function optimum(rewards: number[][], coefficient: number): { probabilities: number[][]; reward: number; kl: number } {
-  const rows = rewards.map((row, x) => klOptimum({ referenceLogprobs: referenceLogprobs[x], rewards: row, coefficient }));
+  const rows = rewards.map((row, x) =>
+    klOptimum({ referenceLogprobs: referenceLogprobs[x], rewards: row, coefficient }),
+  );
   const mean = (of: 'reward' | 'kl'): number => rows.reduce((sum, row) => sum + row[of], 0) / PROMPTS;
   return { probabilities: rows.map((row) => [...row.probabilities]), reward: mean('reward'), kl: mean('kl') };
 }
@@ -191,7 +217,10 @@ describe('PPO against the exact optimum', () => {
   });
 
   it('ends in the same bytes every time', async () => {
-    const [first, second] = [await trainPpo({ rewards: trueRewards, coefficient: 1 }), await trainPpo({ rewards: trueRewards, coefficient: 1 })];
+    const [first, second] = [
+      await trainPpo({ rewards: trueRewards, coefficient: 1 }),
+      await trainPpo({ rewards: trueRewards, coefficient: 1 }),
+    ];
     expect(second).toEqual(first);
   });
 });

@@ -5,7 +5,12 @@ import { globalNorm } from './optimisers/gradients';
 function gradientsOf(values: Record<string, number[]>): Parameters {
   const data = new Float32Array(Object.values(values).flat());
   let offset = 0;
-  const entries = Object.entries(values).map(([name, { length: size }]) => ({ name, shape: [size], size, offset: (offset += size) - size }));
+  const entries = Object.entries(values).map(([name, { length: size }]) => ({
+    name,
+    shape: [size],
+    size,
+    offset: (offset += size) - size,
+  }));
   const views = Object.fromEntries(entries.map(({ name, offset: at, size }) => [name, data.subarray(at, at + size)]));
   return { layout: { entries, length: data.length }, data, views };
 }

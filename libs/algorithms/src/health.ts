@@ -22,7 +22,13 @@ export class NonFiniteError extends Error {
 }
 
 /** @throws NonFiniteError for the first of the named quantities that is NaN or infinite. */
-export function assertFinite({ step, quantities }: { step: number; quantities: Readonly<Record<string, number>> }): void {
+export function assertFinite({
+  step,
+  quantities,
+}: {
+  step: number;
+  quantities: Readonly<Record<string, number>>;
+}): void {
   for (const [quantity, value] of Object.entries(quantities)) {
     if (!Number.isFinite(value)) throw new NonFiniteError({ quantity, value, step });
   }

@@ -36,7 +36,14 @@ export { type Pair, preferenceMargins, promptsWithPairs, rankingPairWeights, unt
 export { bestOfNKl, type KlOptimum, klOptimum } from './evaluation/frontier';
 export { type WinRate, winRate } from './evaluation/win-rate';
 
-export { type Adam, type AdamOptions, type AdamState, type AdamUpdate, adamw, type EpsilonPlacement } from './optimisers/adamw';
+export {
+  type Adam,
+  type AdamOptions,
+  type AdamState,
+  type AdamUpdate,
+  adamw,
+  type EpsilonPlacement,
+} from './optimisers/adamw';
 export { updateAverage } from './optimisers/average';
 export { accumulate, clipFactor, globalNorm } from './optimisers/gradients';
 export { constantRate, cosineDecay, linearDecay, type Schedule, warmUp } from './optimisers/schedules';

@@ -5,7 +5,11 @@ describe('klOptimum', () => {
   it('gives the hand-worked optimum', () => {
     // π_ref = (½, ½), r = (β ln 3, 0): π* ∝ (3, 1) = (¾, ¼). Reward ¾ · 0.5 ln 3 = 0.411980.
     // KL ¾ ln(¾ / ½) + ¼ ln(¼ / ½) = 0.304099 − 0.173287 = 0.130812
-    const optimum = klOptimum({ referenceLogprobs: [-Math.LN2, -Math.LN2], rewards: [0.5 * Math.log(3), 0], coefficient: 0.5 });
+    const optimum = klOptimum({
+      referenceLogprobs: [-Math.LN2, -Math.LN2],
+      rewards: [0.5 * Math.log(3), 0],
+      coefficient: 0.5,
+    });
     expect(optimum.probabilities[0]).toBeCloseTo(0.75, 12);
     expect(optimum.reward).toBeCloseTo(0.41198, 6);
     expect(optimum.kl).toBeCloseTo(0.130812, 6);

@@ -1,5 +1,13 @@
 /** The losses as the stages run them: compiled for ONNX Runtime, forward and backward in one graph. */
-import { type Buffers, createEngine, type Engine, gradientOutputs, gradientsOf, type Signature, tf } from '@pavlov/tensor';
+import {
+  type Buffers,
+  createEngine,
+  type Engine,
+  gradientOutputs,
+  gradientsOf,
+  type Signature,
+  tf,
+} from '@pavlov/tensor';
 import { rankingPairWeights } from '../reward/pairs';
 import { expectAllClose, lossAndGradient, TOLERANCE, useCpuBackend } from '../spec-support';
 import { causalLmLoss } from './language-model';
@@ -37,24 +45,38 @@ const line = (names: string[]): Record<string, number[]> => Object.fromEntries(n
 
 const cases: Record<string, Case> = {
   causalLmLoss: {
-    graph: ({ x, mask: m, denominator }) => causalLmLoss({ logprobs: x, mask: m, denominator: denominator as tf.Scalar }),
+    graph: ({ x, mask: m, denominator }) =>
+      causalLmLoss({ logprobs: x, mask: m, denominator: denominator as tf.Scalar }),
     shapes: { ...line(['x', 'mask']), denominator: [] },
     feeds: { x: [-1, NaN, -2, -0.5], mask, denominator: [7] },
   },
   clippedPolicyLoss: {
-    graph: ({ x, oldLogprobs, advantages, mask: m }) => clippedPolicyLoss({ logprobs: x, oldLogprobs, advantages, mask: m, clipRange: 0.2 }),
+    graph: ({ x, oldLogprobs, advantages, mask: m }) =>
+      clippedPolicyLoss({ logprobs: x, oldLogprobs, advantages, mask: m, clipRange: 0.2 }),
     shapes: line(['x', 'oldLogprobs', 'advantages', 'mask']),
     feeds: policyData,
   },
   clippedValueLoss: {
-    graph: ({ x, oldValues, returns, mask: m }) => clippedValueLoss({ values: x, oldValues, returns, mask: m, clipRange: 0.2 }),
+    graph: ({ x, oldValues, returns, mask: m }) =>
+      clippedValueLoss({ values: x, oldValues, returns, mask: m, clipRange: 0.2 }),
     shapes: line(['x', 'oldValues', 'returns', 'mask']),
     feeds: { x: [1, NaN, 1, 0.1], oldValues: [0.5, NaN, 0.5, 0], returns: [0.6, NaN, 1.5, -2], mask },
   },
   rankingLoss: {
     graph: ({ x, pairWeights }) => rankingLoss({ scores: x, pairWeights }),
     shapes: { x: [2, 3], pairWeights: [2, 3, 3] },
-    feeds: { x: [2, 300, 0, 0.5, -1, NaN], pairWeights: [...rankingPairWeights({ rankings: [[1, 2, 2], [2, 1]], maxAnswers: 3 })] },
+    feeds: {
+      x: [2, 300, 0, 0.5, -1, NaN],
+      pairWeights: [
+        ...rankingPairWeights({
+          rankings: [
+            [1, 2, 2],
+            [2, 1],
+          ],
+          maxAnswers: 3,
+        }),
+      ],
+    },
   },
   ppoPtxLoss: {
     graph: ({ x, oldLogprobs, advantages, mask: m }) => {
@@ -70,15 +92,21 @@ const cases: Record<string, Case> = {
 describe('compiled losses', () => {
   it.each(Object.keys(cases))('%s equals the tfjs CPU backend, value and gradient', async (name) => {
     const { graph, shapes, feeds } = cases[name];
-    const tensors = Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, tf.tensor(feeds[key], shape)]));
+    const tensors = Object.fromEntries(
+      Object.entries(shapes).map(([key, shape]) => [key, tf.tensor(feeds[key], shape)]),
+    );
     const expected = lossAndGradient((x) => graph({ ...tensors, x }), tensors.x);
 
-    const signature: Signature = Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, { shape, dtype: 'float32' as const }]));
+    const signature: Signature = Object.fromEntries(
+      Object.entries(shapes).map(([key, shape]) => [key, { shape, dtype: 'float32' as const }]),
+    );
     const compiled = await engine.compile(({ x, ...data }) => {
       const { loss, gradients } = gradientsOf((parameters) => graph({ ...data, ...parameters }), { x });
       return { loss, ...gradientOutputs(gradients) };
     }, signature);
-    const buffers: Buffers = Object.fromEntries(Object.entries(feeds).map(([key, values]) => [key, Float32Array.from(values)]));
+    const buffers: Buffers = Object.fromEntries(
+      Object.entries(feeds).map(([key, values]) => [key, Float32Array.from(values)]),
+    );
     const actual = await compiled.run(buffers);
     expectAllClose(actual.loss, [expected.loss], TOLERANCE.floatGraph);
     expectAllClose(actual['grad:x'], expected.gradient, TOLERANCE.floatGraph);

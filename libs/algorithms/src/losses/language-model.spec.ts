@@ -1,6 +1,14 @@
 import { tf } from '@pavlov/tensor';
 import fc from 'fast-check';
-import { expectAllClose, expectLossToMatch, GARBAGE, lossAndGradient, TOLERANCE, useCpuBackend, withGarbage } from '../spec-support';
+import {
+  expectAllClose,
+  expectLossToMatch,
+  GARBAGE,
+  lossAndGradient,
+  TOLERANCE,
+  useCpuBackend,
+  withGarbage,
+} from '../spec-support';
 import { causalLmLoss } from './language-model';
 
 useCpuBackend();
@@ -38,8 +46,13 @@ describe('causalLmLoss', () => {
     fc.assert(
       fc.property(cells, lengths, (sixteenths, realTokens) => {
         fc.pre(realTokens.some((count) => count > 0));
-        const logprobs = tf.tensor2d(sixteenths.map((x) => x / 16), [rows, columns]);
-        const mask = tf.tensor2d(realTokens.map((count) => Array.from({ length: columns }, (_, t) => (t < count ? 1 : 0))));
+        const logprobs = tf.tensor2d(
+          sixteenths.map((x) => x / 16),
+          [rows, columns],
+        );
+        const mask = tf.tensor2d(
+          realTokens.map((count) => Array.from({ length: columns }, (_, t) => (t < count ? 1 : 0))),
+        );
         const whole = lossAndGradient((x) => causalLmLoss({ logprobs: x, mask }), logprobs);
         const denominator = tf.sum(mask) as tf.Scalar;
         const parts = Array.from({ length: rows }, (_, row) =>

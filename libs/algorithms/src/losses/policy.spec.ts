@@ -1,6 +1,14 @@
 import { tf } from '@pavlov/tensor';
 import fc from 'fast-check';
-import { expectAllClose, expectLossToMatch, GARBAGE, lossAndGradient, TOLERANCE, useCpuBackend, withGarbage } from '../spec-support';
+import {
+  expectAllClose,
+  expectLossToMatch,
+  GARBAGE,
+  lossAndGradient,
+  TOLERANCE,
+  useCpuBackend,
+  withGarbage,
+} from '../spec-support';
 import { clippedPolicyLoss } from './policy';
 
 useCpuBackend();
@@ -12,7 +20,10 @@ interface Batch {
   mask: number[];
 }
 
-const run = ({ logprobs, oldLogprobs, advantages, mask }: Batch, denominator?: number): { loss: number; gradient: Float32Array } =>
+const run = (
+  { logprobs, oldLogprobs, advantages, mask }: Batch,
+  denominator?: number,
+): { loss: number; gradient: Float32Array } =>
   lossAndGradient(
     (x) =>
       clippedPolicyLoss({
@@ -27,16 +38,20 @@ const run = ({ logprobs, oldLogprobs, advantages, mask }: Batch, denominator?: n
   );
 
 // Multiples of 1/64 are exact floats, and none lies on ln 0.8 or ln 1.2, where the loss has a kink.
-const sixtyFourth = (min: number, max: number): fc.Arbitrary<number> => fc.integer({ min: min * 64, max: max * 64 }).map((n) => n / 64);
-const token = fc.record({ old: sixtyFourth(-4, 0), change: sixtyFourth(-1, 1), advantage: sixtyFourth(-3, 3), real: fc.boolean() });
-const batch = fc.array(token, { minLength: 1, maxLength: 12 }).map(
-  (tokens): Batch => ({
-    logprobs: tokens.map(({ old, change }) => old + change),
-    oldLogprobs: tokens.map(({ old }) => old),
-    advantages: tokens.map(({ advantage }) => advantage),
-    mask: tokens.map(({ real }, i) => (real || i === 0 ? 1 : 0)),
-  }),
-);
+const sixtyFourth = (min: number, max: number): fc.Arbitrary<number> =>
+  fc.integer({ min: min * 64, max: max * 64 }).map((n) => n / 64);
+const token = fc.record({
+  old: sixtyFourth(-4, 0),
+  change: sixtyFourth(-1, 1),
+  advantage: sixtyFourth(-3, 3),
+  real: fc.boolean(),
+});
+const batch = fc.array(token, { minLength: 1, maxLength: 12 }).map((tokens): Batch => ({
+  logprobs: tokens.map(({ old, change }) => old + change),
+  oldLogprobs: tokens.map(({ old }) => old),
+  advantages: tokens.map(({ advantage }) => advantage),
+  mask: tokens.map(({ real }, i) => (real || i === 0 ? 1 : 0)),
+}));
 
 describe('clippedPolicyLoss', () => {
   it('gives the hand-worked value in each of the four corners', () => {
@@ -63,7 +78,11 @@ describe('clippedPolicyLoss', () => {
         const count = b.mask.reduce((x, y) => x + y, 0);
         const mean = b.advantages.reduce((sum, advantage, i) => sum + advantage * b.mask[i], 0) / count;
         expectAllClose([loss], [-mean], TOLERANCE.floatGraph);
-        expectAllClose(gradient, b.advantages.map((advantage, i) => (-advantage * b.mask[i]) / count), TOLERANCE.floatGraph);
+        expectAllClose(
+          gradient,
+          b.advantages.map((advantage, i) => (-advantage * b.mask[i]) / count),
+          TOLERANCE.floatGraph,
+        );
       }),
     );
   });
@@ -104,7 +123,12 @@ describe('clippedPolicyLoss', () => {
   });
 
   it('adds up over microbatches that share a denominator', () => {
-    const whole: Batch = { logprobs: [-1, -2, -0.5, -3], oldLogprobs: [-1.25, -2, -1, -2], advantages: [2, -1, 1, 3], mask: [1, 0, 1, 1] };
+    const whole: Batch = {
+      logprobs: [-1, -2, -0.5, -3],
+      oldLogprobs: [-1.25, -2, -1, -2],
+      advantages: [2, -1, 1, 3],
+      mask: [1, 0, 1, 1],
+    };
     const slice = (i: number): Batch => ({
       logprobs: [whole.logprobs[i]],
       oldLogprobs: [whole.oldLogprobs[i]],
@@ -113,6 +137,10 @@ describe('clippedPolicyLoss', () => {
     });
     const parts = [0, 1, 2, 3].map((i) => run(slice(i), 3));
     expectAllClose([parts.reduce((sum, part) => sum + part.loss, 0)], [run(whole).loss], TOLERANCE.floatGraph);
-    expectAllClose(parts.flatMap((part) => [...part.gradient]), run(whole).gradient, 0);
+    expectAllClose(
+      parts.flatMap((part) => [...part.gradient]),
+      run(whole).gradient,
+      0,
+    );
   });
 });

@@ -9,7 +9,11 @@ useCpuBackend();
 const logSigmoid = (x: number): number => -Math.log1p(Math.exp(-x));
 
 /** The graph's loss of some rankings, each with its scores; shorter ones are padded with `padding`. */
-function lossOf(prompts: { scores: number[]; ranks: number[] }[], padding = 0, total?: number): { loss: number; gradient: Float32Array } {
+function lossOf(
+  prompts: { scores: number[]; ranks: number[] }[],
+  padding = 0,
+  total?: number,
+): { loss: number; gradient: Float32Array } {
   const k = Math.max(...prompts.map(({ scores }) => scores.length));
   const rows = prompts.map(({ scores }) => [...scores, ...new Array<number>(k - scores.length).fill(padding)]);
   const rankings = prompts.map(({ ranks }) => ranks);
@@ -19,14 +23,12 @@ function lossOf(prompts: { scores: number[]; ranks: number[] }[], padding = 0, t
 }
 
 const quarter = fc.integer({ min: -32, max: 32 }).map((n) => n / 4);
-const ranking = fc
-  .integer({ min: 2, max: 6 })
-  .chain((k) =>
-    fc.record({
-      scores: fc.array(quarter, { minLength: k, maxLength: k }),
-      ranks: fc.array(fc.integer({ min: 1, max: k }), { minLength: k, maxLength: k }),
-    }),
-  );
+const ranking = fc.integer({ min: 2, max: 6 }).chain((k) =>
+  fc.record({
+    scores: fc.array(quarter, { minLength: k, maxLength: k }),
+    ranks: fc.array(fc.integer({ min: 1, max: k }), { minLength: k, maxLength: k }),
+  }),
+);
 
 describe('rankingLoss', () => {
   it('gives the hand-worked value for three answers', () => {
@@ -84,7 +86,8 @@ describe('rankingLoss', () => {
         const pairWeights = tf.tensor3d(rankingPairWeights({ rankings: [ranks], maxAnswers: k }), [1, k, k]);
         expectLossToMatch({
           graph: (x) => rankingLoss({ scores: x, pairWeights }),
-          reference: (r) => -pairs.reduce((sum, { winner, loser }) => sum + logSigmoid(r[winner] - r[loser]), 0) / pairs.length,
+          reference: (r) =>
+            -pairs.reduce((sum, { winner, loser }) => sum + logSigmoid(r[winner] - r[loser]), 0) / pairs.length,
           at: scores,
           shape: [1, k],
         });

@@ -1,6 +1,14 @@
 import { tf } from '@pavlov/tensor';
 import fc from 'fast-check';
-import { expectAllClose, expectLossToMatch, GARBAGE, lossAndGradient, TOLERANCE, useCpuBackend, withGarbage } from '../spec-support';
+import {
+  expectAllClose,
+  expectLossToMatch,
+  GARBAGE,
+  lossAndGradient,
+  TOLERANCE,
+  useCpuBackend,
+  withGarbage,
+} from '../spec-support';
 import { clippedValueLoss } from './value';
 
 useCpuBackend();
@@ -41,7 +49,11 @@ describe('clippedValueLoss', () => {
     const halfSquares = values.map((value, i) => (value - returns[i]) ** 2 / 2);
     const { loss, gradient } = lossAndGradient(graph, tf.tensor1d(values));
     expectAllClose([loss], [(halfSquares[0] + halfSquares[1] + halfSquares[2]) / 3], TOLERANCE.floatGraph);
-    expectAllClose(gradient, values.map((value, i) => (value - returns[i]) / 3), TOLERANCE.floatGraph);
+    expectAllClose(
+      gradient,
+      values.map((value, i) => (value - returns[i]) / 3),
+      TOLERANCE.floatGraph,
+    );
   });
 
   it('has the gradient of finite differences', () => {
@@ -73,7 +85,11 @@ describe('clippedValueLoss', () => {
   it.each(GARBAGE)('does not read a masked %p', (garbage) => {
     const mask = [1, 0, 0, 1];
     const clean: Batch = { oldValues: [0, 0, 0, 0], returns: [1, 0, 0, 2], mask };
-    const dirty: Batch = { oldValues: withGarbage(clean.oldValues, mask, garbage), returns: withGarbage(clean.returns, mask, garbage), mask };
+    const dirty: Batch = {
+      oldValues: withGarbage(clean.oldValues, mask, garbage),
+      returns: withGarbage(clean.returns, mask, garbage),
+      mask,
+    };
     const values = [0.1, 0, 0, 3];
     const expected = lossAndGradient(graphOf(clean), tf.tensor1d(values));
     const actual = lossAndGradient(graphOf(dirty), tf.tensor1d(withGarbage(values, mask, garbage)));

@@ -2,7 +2,7 @@
  * PPO's clipped value loss, per token.
  *
  * Method: ½ · mean of max((V − R)², (V_clip − R)²), where V_clip keeps V within ± c of what it was at rollout time.
- * Reference: lm-human-preferences and Huang et al. 2023 (recipe §3.16: c = 0.2, weight 0.1 in the total loss).
+ * Reference: lm-human-preferences and Huang et al. 2023 (docs/stages/ppo.md, detail 16: c = 0.2, weight 0.1).
  * Leaves out: Huber losses and normalised returns.
  */
 import { tf } from '@pavlov/tensor';

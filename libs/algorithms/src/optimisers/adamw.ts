@@ -21,9 +21,9 @@ export interface AdamState {
 }
 
 /**
- * Where ε stands (recipe §3.17). `pytorch`: beside √v̂, as in the paper's algorithm. `tensorflow`: beside the uncorrected
- * √v (the paper's ε̂), which is ε / √(1 − β₂ᵗ) in the other form: larger at first, so early updates are smaller. The
- * original RLHF code used TensorFlow's.
+ * Where ε stands (docs/stages/ppo.md, detail 17). `pytorch`: beside √v̂, as in the paper's algorithm. `tensorflow`:
+ * beside the uncorrected √v (the paper's ε̂), which is ε / √(1 − β₂ᵗ) in the other form: larger at first, so early
+ * updates are smaller. The original RLHF code used TensorFlow's.
  */
 export type EpsilonPlacement = 'pytorch' | 'tensorflow';
 

@@ -20,6 +20,8 @@ describe('updateAverage', () => {
   });
 
   it('refuses another length', () => {
-    expect(() => updateAverage({ average: new Float32Array(2), parameters: new Float32Array(3), decay: 0.9 })).toThrow(RangeError);
+    expect(() => updateAverage({ average: new Float32Array(2), parameters: new Float32Array(3), decay: 0.9 })).toThrow(
+      RangeError,
+    );
   });
 });

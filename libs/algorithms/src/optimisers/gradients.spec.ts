@@ -29,11 +29,15 @@ describe('clipFactor', () => {
   it('never leaves a longer gradient than allowed', () => {
     const float = fc.float({ min: -1000, max: 1000, noNaN: true });
     fc.assert(
-      fc.property(fc.array(float, { minLength: 1, maxLength: 20 }), fc.double({ min: 0.01, max: 100, noNaN: true }), (values, maxNorm) => {
-        const gradients = Float32Array.from(values);
-        const norm = globalNorm(gradients);
-        expect(norm * clipFactor({ norm, maxNorm })).toBeLessThanOrEqual(maxNorm * (1 + 1e-15));
-      }),
+      fc.property(
+        fc.array(float, { minLength: 1, maxLength: 20 }),
+        fc.double({ min: 0.01, max: 100, noNaN: true }),
+        (values, maxNorm) => {
+          const gradients = Float32Array.from(values);
+          const norm = globalNorm(gradients);
+          expect(norm * clipFactor({ norm, maxNorm })).toBeLessThanOrEqual(maxNorm * (1 + 1e-15));
+        },
+      ),
     );
   });
 });
@@ -46,6 +50,8 @@ describe('accumulate', () => {
   });
 
   it('refuses another length', () => {
-    expect(() => accumulate({ total: new Float32Array(2), gradients: new Float32Array(3) })).toThrow('cannot add 3 gradients to 2');
+    expect(() => accumulate({ total: new Float32Array(2), gradients: new Float32Array(3) })).toThrow(
+      'cannot add 3 gradients to 2',
+    );
   });
 });

@@ -2,7 +2,7 @@
  * Learning rates as functions of the step, composed: `warmUp({ steps: 10, then: linearDecay({ peak, steps: 490 }) })`.
  *
  * Reference: cosine to a floor, Loshchilov & Hutter 2017 (arXiv 1608.03983) without restarts, as InstructGPT appendix C
- * (floor 10 % of the peak); linear to 0, Huang et al. 2023 (recipe §3.5).
+ * (floor 10 % of the peak); linear to 0, Huang et al. 2023 (docs/stages/ppo.md, detail 5).
  * Leaves out: restarts, and schedules that look at the loss.
  */
 

@@ -36,11 +36,20 @@ describe('calibration', () => {
     // Five bins of width 0.1. Confidence ½ (undecided, counts half): bin 0, accuracy ½.
     // Confidence ¾ twice, once right: bin 2, accuracy ½. Confidence 0.95, right: bin 4, accuracy 1.
     // (1 · 0 + 2 · 0.25 + 1 · 0.05) / 4 = 0.1375
-    const { bins, expectedCalibrationError } = calibration({ margins: [0, Math.log(3), -Math.log(3), Math.log(19)], bins: 5 });
+    const { bins, expectedCalibrationError } = calibration({
+      margins: [0, Math.log(3), -Math.log(3), Math.log(19)],
+      bins: 5,
+    });
     expect(bins.map(({ pairs }) => pairs)).toEqual([1, 0, 2, 0, 1]);
     expect(bins.map(({ accuracy }) => accuracy)).toEqual([0.5, 0, 0.5, 0, 1]);
     [0.5, 0, 0.75, 0, 0.95].forEach((confidence, i) => expect(bins[i].confidence).toBeCloseTo(confidence, 12));
-    expect(bins.map(({ low, high }) => [low, high])).toEqual([[0.5, 0.6], [0.6, 0.7], [0.7, 0.8], [0.8, 0.9], [0.9, 1]]);
+    expect(bins.map(({ low, high }) => [low, high])).toEqual([
+      [0.5, 0.6],
+      [0.6, 0.7],
+      [0.7, 0.8],
+      [0.8, 0.9],
+      [0.9, 1],
+    ]);
     expect(expectedCalibrationError).toBeCloseTo(0.1375, 12);
   });
 
@@ -70,7 +79,9 @@ describe('noiseCeiling', () => {
   it('is what a judge who knows the utilities reaches against sampled labels', () => {
     const random = randomStream(6, 'ceiling');
     const utilities = Array.from({ length: 20_000 }, () => random.normal());
-    const margins = utilities.map((utility) => (random.uniform() < preferenceProbability(utility) ? utility : -utility));
+    const margins = utilities.map((utility) =>
+      random.uniform() < preferenceProbability(utility) ? utility : -utility,
+    );
     // The standard error of 20 000 coin tosses is 0.0035 at most.
     expect(Math.abs(pairAccuracy(margins) - noiseCeiling(utilities.map(preferenceProbability)))).toBeLessThan(0.01);
   });

@@ -13,7 +13,8 @@ describe('untiedPairs', () => {
   });
 
   it('has all C(K, 2) pairs of a ranking without ties', () => {
-    for (const k of [2, 4, 9]) expect(untiedPairs(Array.from({ length: k }, (_, i) => k - i))).toHaveLength((k * (k - 1)) / 2);
+    for (const k of [2, 4, 9])
+      expect(untiedPairs(Array.from({ length: k }, (_, i) => k - i))).toHaveLength((k * (k - 1)) / 2);
   });
 });
 
@@ -21,10 +22,15 @@ describe('rankingPairWeights', () => {
   it('gives the hand-worked matrix', () => {
     // Two prompts, K = 3. Prompt 1 has the pairs 0>1, 0>2, 1>2: 1 / (2 · 3) each. Prompt 2 has 1>0: 1 / (2 · 1).
     const sixth = Math.fround(1 / 6);
-    expect([...rankingPairWeights({ rankings: [[1, 2, 3], [2, 1]], maxAnswers: 3 })]).toEqual([
-      ...[0, sixth, sixth, 0, 0, sixth, 0, 0, 0],
-      ...[0, 0, 0, 0.5, 0, 0, 0, 0, 0],
-    ]);
+    expect([
+      ...rankingPairWeights({
+        rankings: [
+          [1, 2, 3],
+          [2, 1],
+        ],
+        maxAnswers: 3,
+      }),
+    ]).toEqual([...[0, sixth, sixth, 0, 0, sixth, 0, 0, 0], ...[0, 0, 0, 0.5, 0, 0, 0, 0, 0]]);
   });
 
   it('sums to 1 over a batch, whatever the sizes and ties', () => {
@@ -42,13 +48,30 @@ describe('rankingPairWeights', () => {
   });
 
   it('refuses more answers than it has room for', () => {
-    expect(() => rankingPairWeights({ rankings: [[1, 2], [1, 2, 3]], maxAnswers: 2 })).toThrow('ranking 1 has 3 answers');
+    expect(() =>
+      rankingPairWeights({
+        rankings: [
+          [1, 2],
+          [1, 2, 3],
+        ],
+        maxAnswers: 2,
+      }),
+    ).toThrow('ranking 1 has 3 answers');
   });
 });
 
 describe('preferenceMargins', () => {
   it('is the score of the winner minus that of the loser', () => {
-    const margins = preferenceMargins({ scores: [[0.5, 2, 1], [3, 1]], rankings: [[3, 1, 1], [2, 1]] });
+    const margins = preferenceMargins({
+      scores: [
+        [0.5, 2, 1],
+        [3, 1],
+      ],
+      rankings: [
+        [3, 1, 1],
+        [2, 1],
+      ],
+    });
     // 1 over 0: 1.5; 2 over 0: 0.5; the tie of 1 and 2 is dropped; then 1 over 0: −2.
     expect(margins).toEqual([1.5, 0.5, -2]);
   });

@@ -1,5 +1,5 @@
 /**
- * The comparisons inside a ranking: which answer beat which, ties dropped (InstructGPT §3.5, recipe §1).
+ * The comparisons inside a ranking: which answer beat which, ties dropped (InstructGPT §3.5).
  */
 import { sharedLength } from '../check';
 import { type Numbers } from '../rollouts/grid';

@@ -7,13 +7,28 @@ const row = fc
   .record({
     before: fc.integer({ min: 0, max: 3 }),
     after: fc.integer({ min: 0, max: 3 }),
-    tokens: fc.array(fc.record({ reward: fc.integer({ min: -64, max: 64 }), value: fc.integer({ min: -64, max: 64 }) }), { minLength: 1, maxLength: 12 }),
+    tokens: fc.array(
+      fc.record({ reward: fc.integer({ min: -64, max: 64 }), value: fc.integer({ min: -64, max: 64 }) }),
+      { minLength: 1, maxLength: 12 },
+    ),
   })
   .map(({ before, after, tokens }) => {
-    const pad = (values: number[], fill: number): number[] => [...Array<number>(before).fill(fill), ...values, ...Array<number>(after).fill(fill)];
+    const pad = (values: number[], fill: number): number[] => [
+      ...Array<number>(before).fill(fill),
+      ...values,
+      ...Array<number>(after).fill(fill),
+    ];
     const rewards = tokens.map(({ reward }) => reward / 16);
     const values = tokens.map(({ value }) => value / 16);
-    const grid = { rewards: pad(rewards, 7), values: pad(values, -7), mask: pad(tokens.map(() => 1), 0), rows: 1 };
+    const grid = {
+      rewards: pad(rewards, 7),
+      values: pad(values, -7),
+      mask: pad(
+        tokens.map(() => 1),
+        0,
+      ),
+      rows: 1,
+    };
     return { rewards, values, grid, real: (flat: Float32Array) => [...flat.subarray(before, before + tokens.length)] };
   });
 const rates = { gamma: fc.double({ min: 0, max: 1, noNaN: true }), lambda: fc.double({ min: 0, max: 1, noNaN: true }) };
@@ -52,7 +67,11 @@ describe('generalisedAdvantages', () => {
     fc.assert(
       fc.property(row, rates.gamma, ({ rewards, values, grid, real }, gamma) => {
         const { advantages } = generalisedAdvantages({ ...grid, gamma, lambda: 0 });
-        expectAllClose(real(advantages), rewards.map((reward, t) => reward + gamma * (values[t + 1] ?? 0) - values[t]), TOLERANCE.storedFloat);
+        expectAllClose(
+          real(advantages),
+          rewards.map((reward, t) => reward + gamma * (values[t + 1] ?? 0) - values[t]),
+          TOLERANCE.storedFloat,
+        );
       }),
     );
   });
@@ -61,15 +80,35 @@ describe('generalisedAdvantages', () => {
     fc.assert(
       fc.property(row, rates.gamma, rates.lambda, ({ rewards, values, grid, real }, gamma, lambda) => {
         const errors = rewards.map((reward, t) => reward + gamma * (values[t + 1] ?? 0) - values[t]);
-        const expected = errors.map((_, t) => errors.slice(t).reduce((sum, error, k) => sum + (gamma * lambda) ** k * error, 0));
-        expectAllClose(real(generalisedAdvantages({ ...grid, gamma, lambda }).advantages), expected, TOLERANCE.storedFloat);
+        const expected = errors.map((_, t) =>
+          errors.slice(t).reduce((sum, error, k) => sum + (gamma * lambda) ** k * error, 0),
+        );
+        expectAllClose(
+          real(generalisedAdvantages({ ...grid, gamma, lambda }).advantages),
+          expected,
+          TOLERANCE.storedFloat,
+        );
       }),
     );
   });
 
   it('keeps rows apart', () => {
-    const both = generalisedAdvantages({ rewards: [1, 2, 3, 4], values: [0, 1, 0, 1], mask: [1, 1, 1, 1], rows: 2, gamma: 1, lambda: 0.5 });
-    const second = generalisedAdvantages({ rewards: [3, 4], values: [0, 1], mask: [1, 1], rows: 1, gamma: 1, lambda: 0.5 });
+    const both = generalisedAdvantages({
+      rewards: [1, 2, 3, 4],
+      values: [0, 1, 0, 1],
+      mask: [1, 1, 1, 1],
+      rows: 2,
+      gamma: 1,
+      lambda: 0.5,
+    });
+    const second = generalisedAdvantages({
+      rewards: [3, 4],
+      values: [0, 1],
+      mask: [1, 1],
+      rows: 1,
+      gamma: 1,
+      lambda: 0.5,
+    });
     expect([...both.advantages.subarray(2)]).toEqual([...second.advantages]);
   });
 

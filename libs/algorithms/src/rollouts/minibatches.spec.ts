@@ -14,7 +14,8 @@ describe('shuffledMinibatches', () => {
   });
 
   it('shuffles each epoch anew, and the same for the same stream', () => {
-    const draw = (epoch: number): number[][] => shuffledMinibatches({ count: 64, size: 16, random: randomStream(1, 'minibatches', [0, epoch]) });
+    const draw = (epoch: number): number[][] =>
+      shuffledMinibatches({ count: 64, size: 16, random: randomStream(1, 'minibatches', [0, epoch]) });
     expect(draw(0)).toEqual(draw(0));
     expect(draw(1)).not.toEqual(draw(0));
   });

@@ -1,5 +1,5 @@
 /**
- * Splits the episodes of a batch into minibatches, in a fresh random order each epoch (recipe §3.13).
+ * Splits the episodes of a batch into minibatches, in a fresh random order each epoch (docs/stages/ppo.md, detail 13).
  *
  * Microbatches are not drawn here: they are consecutive slices of a minibatch whose gradients are summed, and the losses
  * take the minibatch's denominator so that the slicing changes nothing.

@@ -15,7 +15,11 @@ describe('maskedMoments', () => {
 
   it.each(GARBAGE)('does not read a masked %p', (garbage) => {
     const mask = [0, 1, 1, 0];
-    expect(maskedMoments({ values: withGarbage([0, 2, 4, 0], mask, garbage), mask })).toEqual({ count: 2, mean: 3, variance: 1 });
+    expect(maskedMoments({ values: withGarbage([0, 2, 4, 0], mask, garbage), mask })).toEqual({
+      count: 2,
+      mean: 3,
+      variance: 1,
+    });
   });
 
   it('refuses an empty mask and lists of different lengths', () => {

@@ -5,7 +5,7 @@ export interface Moments {
   /** Number of real tokens. */
   readonly count: number;
   readonly mean: number;
-  /** Biased: the sum of squares is divided by `count`, as the reference code does (recipe §3.15). */
+  /** Biased: the sum of squares is divided by `count`, as the reference code does. */
   readonly variance: number;
 }
 

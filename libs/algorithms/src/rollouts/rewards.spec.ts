@@ -26,7 +26,9 @@ describe('tokenRewards', () => {
   });
 
   it('refuses a response without a token: its score would be lost', () => {
-    expect(() => tokenRewards({ kl: [0, 0], mask: [1, 0], scores: [1, 2], coefficient: 1 })).toThrow('response 1 has no real token');
+    expect(() => tokenRewards({ kl: [0, 0], mask: [1, 0], scores: [1, 2], coefficient: 1 })).toThrow(
+      'response 1 has no real token',
+    );
   });
 });
 

@@ -2,7 +2,7 @@
  * From one score per response to one reward per token.
  *
  * Method: reward_t = −β · KL_t, and the score of the whole response is added on its last real token.
- * Reference: Ziegler et al. 2019 §2; InstructGPT §3.5 eq. 2; Huang et al. 2023 (recipe §3.11, §3.14).
+ * Reference: Ziegler et al. 2019 §2; InstructGPT §3.5 eq. 2; Huang et al. 2023 (docs/stages/ppo.md, details 11 and 14).
  * Leaves out: length penalties, reward clipping, and process rewards per step of an answer.
  */
 import { sharedLength } from '../check';

@@ -56,18 +56,24 @@ describe('policyStatistics', () => {
 
   it('at ratio 1 has approxkl 0, clipfrac 0, and a ratio of mean 1 and variance 0, exactly', () => {
     fc.assert(
-      fc.property(fc.array(fc.record({ logprob: fc.float({ min: -50, max: 0, noNaN: true }), advantage: fc.float({ noNaN: true }) }), { minLength: 1 }), (tokens) => {
-        const logprobs = tokens.map(({ logprob }) => logprob);
-        const statistics = policyStatistics({
-          logprobs,
-          oldLogprobs: logprobs,
-          advantages: tokens.map(({ advantage }) => advantage),
-          entropies: logprobs,
-          mask: tokens.map(() => 1),
-          clipRange: 0.2,
-        });
-        expect(statistics).toMatchObject({ approxkl: 0, clipfrac: 0, ratioMean: 1, ratioVariance: 0 });
-      }),
+      fc.property(
+        fc.array(
+          fc.record({ logprob: fc.float({ min: -50, max: 0, noNaN: true }), advantage: fc.float({ noNaN: true }) }),
+          { minLength: 1 },
+        ),
+        (tokens) => {
+          const logprobs = tokens.map(({ logprob }) => logprob);
+          const statistics = policyStatistics({
+            logprobs,
+            oldLogprobs: logprobs,
+            advantages: tokens.map(({ advantage }) => advantage),
+            entropies: logprobs,
+            mask: tokens.map(() => 1),
+            clipRange: 0.2,
+          });
+          expect(statistics).toMatchObject({ approxkl: 0, clipfrac: 0, ratioMean: 1, ratioVariance: 0 });
+        },
+      ),
     );
   });
 

@@ -1,5 +1,5 @@
 /**
- * What every PPO iteration logs (recipe §3), from arrays: nothing here is differentiated.
+ * What every PPO iteration logs (docs/stages/ppo.md), from arrays: nothing here is differentiated.
  *
  * Reference: Huang et al. 2023 for the names and formulas; J. Schulman (2020) for approxkl as half the mean squared
  * log-ratio. Where the reference takes the variance of the per-minibatch mean ratios, `ratioVariance` is the variance

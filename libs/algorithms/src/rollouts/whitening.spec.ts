@@ -4,7 +4,10 @@ import { maskedMoments } from './moments';
 import { whiten, whitenKeepingMean } from './whitening';
 
 const batch = fc
-  .array(fc.record({ value: fc.integer({ min: -1000, max: 1000 }), real: fc.boolean() }), { minLength: 3, maxLength: 60 })
+  .array(fc.record({ value: fc.integer({ min: -1000, max: 1000 }), real: fc.boolean() }), {
+    minLength: 3,
+    maxLength: 60,
+  })
   .map((cells) => ({ values: cells.map(({ value }) => value / 8), mask: cells.map(({ real }) => (real ? 1 : 0)) }))
   .filter(({ values, mask }) => new Set(values.filter((_, i) => mask[i] > 0)).size > 1);
 
@@ -19,7 +22,11 @@ describe('whitening', () => {
 
   it('puts ε = 1e-8 inside the root', () => {
     // Values ±1e-4: variance 1e-8, so ±1e-4 / √(2e-8) = ±1/√2.
-    expectAllClose(whiten({ values: [1e-4, -1e-4], mask: [1, 1] }), [Math.SQRT1_2, -Math.SQRT1_2], TOLERANCE.storedFloat);
+    expectAllClose(
+      whiten({ values: [1e-4, -1e-4], mask: [1, 1] }),
+      [Math.SQRT1_2, -Math.SQRT1_2],
+      TOLERANCE.storedFloat,
+    );
   });
 
   it('leaves mean 0 and variance 1, or the old mean and variance 1', () => {

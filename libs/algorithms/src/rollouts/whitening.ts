@@ -3,7 +3,7 @@
  *
  * Method: (x − mean) / √(variance + 1e-8) with the biased variance.
  * Reference: lm-human-preferences `whiten`; Huang et al. 2023, "The N implementation details of RLHF with PPO"
- * (recipe §3.15).
+ * (docs/stages/ppo.md, detail 15).
  * Leaves out: running statistics across batches, and statistics shared between machines.
  */
 import { maskedMoments } from './moments';
