@@ -1,5 +1,5 @@
 export { causalLmLoss } from './losses/language-model';
-export { maskedMean } from './losses/masked';
+export { maskedMean, selectReal } from './losses/masked';
 export { clippedPolicyLoss } from './losses/policy';
 export { ppoPtxLoss } from './losses/ppo-ptx';
 export { rankingLoss } from './losses/ranking';
