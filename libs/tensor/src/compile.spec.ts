@@ -134,29 +134,36 @@ describe('compile', () => {
       });
 
       it.each([
-        ['a missing feed', { x: feeds.x }, {}, '"twice": input "n" is missing; it must be a Int32Array for int32[4]'],
-        ['an unknown feed', { ...feeds, z: feeds.x }, {}, '"twice": input "z" is unknown; there are x, n'],
-        [
-          'a wrong size',
-          { ...feeds, x: new Float32Array(3) },
-          {},
-          '"twice": input "x" has 3 elements; float32[4] needs 4',
-        ],
-        [
-          'a wrong type',
-          { ...feeds, n: new Float32Array(4) },
-          {},
-          '"twice": input "n" must be a Int32Array for int32[4]',
-        ],
-        [
-          'a wrong output',
-          feeds,
-          { y: new Int32Array(4) },
-          '"twice": output "y" must be a Float32Array for float32[4]',
-        ],
-        ['an unknown output', feeds, { z: new Float32Array(4) }, '"twice": output "z" is unknown; there are y, count'],
-      ])('refuses %s', async (_, wrong, into, message) => {
-        await expect(fn.run(wrong as typeof feeds, into)).rejects.toThrow(message);
+        {
+          what: 'a missing feed',
+          wrong: { n: undefined },
+          message: 'input "n" is missing; it must be a Int32Array for int32[4]',
+        },
+        { what: 'an unknown feed', wrong: { z: feeds.x }, message: 'input "z" is unknown; there are x, n' },
+        {
+          what: 'a wrong size',
+          wrong: { x: new Float32Array(3) },
+          message: 'input "x" has 3 elements; float32[4] needs 4',
+        },
+        {
+          what: 'a wrong type',
+          wrong: { n: new Float32Array(4) },
+          message: 'input "n" must be a Int32Array for int32[4]',
+        },
+        {
+          what: 'a wrong output',
+          into: { y: new Int32Array(4) },
+          message: 'output "y" must be a Float32Array for float32[4]',
+        },
+        {
+          what: 'an unknown output',
+          into: { z: new Float32Array(4) },
+          message: 'output "z" is unknown; there are y, count',
+        },
+      ])('refuses $what', async ({ wrong, into, message }) => {
+        await expect(fn.run({ ...feeds, ...wrong } as typeof feeds, into as never)).rejects.toThrow(
+          `"twice": ${message}`,
+        );
         expect((await fn.run(feeds)).y[0]).toBe(12);
       });
 
