@@ -12,11 +12,11 @@ const epsilon = 2 ** -23;
 
 export const tolerances = {
   /** One operator computed by two float32 implementations: a few roundings, and polynomials of different degree. */
-  kernel: { relative: 32 * epsilon, absolute: 32 * epsilon },
+  kernel: { relative: 16 * epsilon, absolute: 16 * epsilon },
   /** A layer or a loss computed by two float32 implementations that add in different orders. */
-  composed: { relative: 1e-4, absolute: 1e-5 },
+  composed: { relative: 5e-5, absolute: 1e-5 },
   /** An analytic gradient against central differences of float32 values, with `finiteDifferenceStep`. */
-  gradient: { relative: 2e-3, absolute: 5e-4 },
+  gradient: { relative: 1e-3, absolute: 2e-4 },
   /** The same mathematics in float64, hand-worked or by another formula, against float32. */
   reference: { relative: 1e-5, absolute: 1e-6 },
 } as const satisfies Record<string, Tolerance>;
