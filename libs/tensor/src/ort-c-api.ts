@@ -72,8 +72,11 @@ function libraryPath(): string {
   return join(folder, file);
 }
 
+/** Held for the life of the process: koffi unloads a library whose handle is collected, under the feet of its functions. */
+let library: koffi.IKoffiLib | undefined;
+
 function loadApi(): Api {
-  const library = koffi.load(libraryPath());
+  library = koffi.load(libraryPath());
   const [getApi] = koffi.decode(library.func('OrtGetApiBase', pointer, [])(), pointer, 1) as Pointer[];
   const table = koffi.call(getApi, koffi.proto(pointer, ['uint32_t']), apiVersion) as Pointer | null;
   if (table === null) throw new Error(`ONNX Runtime does not offer version ${apiVersion} of its C API`);
