@@ -1,1 +1,14 @@
-export {};
+export { type Head, type TransformerConfig } from './config';
+export { hiddenStates, lmLogits, scalarScores, type Weights } from './forward';
+export { createGenerator, type GenerateOptions, type Generation, type Generator } from './generator';
+export { initParameters } from './init';
+export { transformerLayout } from './layout';
+export { loadModelFiles, type Model, type ModelFiles, saveModelFiles } from './model-files';
+export {
+  createRewardScorer,
+  createScorer,
+  type LogprobRequest,
+  type RewardScorer,
+  type Scorer,
+  type ScorerShape,
+} from './scorer';

@@ -3,7 +3,8 @@ export interface TokenizerFiles {
   readonly 'tokenizer.json': string;
   /** Holds the Jinja `chat_template`. */
   readonly 'tokenizer_config.json': string;
-  readonly 'special_tokens_map.json': string;
+  /** Repeats names that tokenizer_config.json has; newer versions of transformers leave it out. */
+  readonly 'special_tokens_map.json'?: string;
 }
 
 export interface SpecialTokens {

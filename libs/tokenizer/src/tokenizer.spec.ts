@@ -94,7 +94,7 @@ describe('trainByteLevelBpe', () => {
       ]);
     }
     const special = { bos_token: '<|endoftext|>', eos_token: '<|endoftext|>', pad_token: '<|pad|>' };
-    expect(JSON.parse(files['special_tokens_map.json'])).toEqual(special);
+    expect(JSON.parse(files['special_tokens_map.json'] ?? '')).toEqual(special);
     expect(JSON.parse(files['tokenizer_config.json'])).toMatchObject({
       ...special,
       clean_up_tokenization_spaces: false,

@@ -52,7 +52,7 @@ const tokenizerSchema = z.looseObject({
  *
  * @throws PavlovError CHECKPOINT_CORRUPT when a file is not what it should be
  */
-export function loadTokenizer(files: Pick<TokenizerFiles, 'tokenizer.json' | 'tokenizer_config.json'>): Tokenizer {
+export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   const definition = parseFile(files, 'tokenizer.json', tokenizerSchema);
   const config = parseFile(files, 'tokenizer_config.json', configSchema);
   const full = new HuggingFaceTokenizer(definition, {});

@@ -1,0 +1,73 @@
+import { causalAttention, embedding, gelu, layerNorm, tf } from '@pavlov/tensor';
+import { layerNormEpsilon, type TransformerConfig } from './config';
+import { blockName } from './layout';
+
+/** Parameters by name, as tensors. */
+export type Weights = Readonly<Record<string, tf.Tensor>>;
+
+/**
+ * The trunk of GPT-2 over B sequences of T tokens, tokens int32 [B, T] → [B·T, C]. Sequences are right-padded: attention
+ * looks back only, so padding never reaches a real token, no mask is needed, and positions are 0 … T − 1.
+ */
+export function hiddenStates(weights: Weights, tokens: tf.Tensor, config: TransformerConfig): tf.Tensor {
+  const [batch, length] = tokens.shape;
+  const { heads, width, contextLength } = config;
+  const table = weights['transformer.wpe.weight'];
+  const positions = length === contextLength ? table : tf.slice(table, [0, 0], [length, width]); // [T, C]
+  const embedded = embedding(weights['transformer.wte.weight'], tf.reshape(tokens, [batch * length])); // [B·T, C]
+  const x = tf.add(tf.reshape(embedded, [batch, length, width]), positions); // [B, T, C]
+
+  const attend = (qkv: tf.Tensor): tf.Tensor => {
+    const byHead = tf.transpose(tf.reshape(qkv, [batch, length, 3, heads, width / heads]), [2, 0, 3, 1, 4]); // [3, B, H, T, D]
+    const [q, k, v] = tf.split(byHead, 3, 0).map((one) => tf.reshape(one, [batch, heads, length, width / heads])); // [B, H, T, D]
+    return tf.reshape(tf.transpose(causalAttention({ q, k, v }), [0, 2, 1, 3]), [batch * length, width]); // [B·T, C]
+  };
+  return trunk(weights, { x: tf.reshape(x, [batch * length, width]), layers: config.layers, attend });
+}
+
+/** Attention of one layer between its input and output projections: [N, 3C] → [N, C]. */
+type Attend = (qkv: tf.Tensor, layer: number) => tf.Tensor;
+
+/** The blocks and the last normalisation over embedded tokens x [N, C] → [N, C]. */
+export function trunk(
+  weights: Weights,
+  { x, layers, attend }: { x: tf.Tensor; layers: number; attend: Attend },
+): tf.Tensor {
+  let residual = x;
+  for (let layer = 0; layer < layers; layer++) {
+    const name = (part: string): string => blockName(layer, part);
+    const normed = norm(weights, name('ln_1'), residual);
+    const attended = attend(linear(weights, name('attn.c_attn'), normed), layer); // [N, C]
+    residual = tf.add(residual, linear(weights, name('attn.c_proj'), attended));
+    const wide = gelu(linear(weights, name('mlp.c_fc'), norm(weights, name('ln_2'), residual))); // [N, 4C]
+    residual = tf.add(residual, linear(weights, name('mlp.c_proj'), wide));
+  }
+  return norm(weights, 'transformer.ln_f', residual);
+}
+
+/**
+ * Next-token logits with tied embeddings: hidden [N, C] → [N, V]. PAD gets a logit so low that its probability is exactly
+ * zero. Every log-prob of the project starts here — in sampling, scoring and training — so all agree on it.
+ */
+export function lmLogits(weights: Weights, hidden: tf.Tensor, { vocabSize, padId }: TransformerConfig): tf.Tensor {
+  const logits = tf.matMul(hidden, weights['transformer.wte.weight'], false, true); // [N, V]
+  const mask = new Float32Array(vocabSize);
+  mask[padId] = padLogit;
+  return tf.add(logits, tf.tensor1d(mask));
+}
+
+/** Finite, so that p · log p stays a number in entropies. */
+const padLogit = -1e9;
+
+/** One number per token: hidden [N, C] → [N]. A reward is read at the last real token of its sequence. */
+export function scalarScores(weights: Weights, hidden: tf.Tensor): tf.Tensor {
+  return tf.reshape(tf.matMul(hidden, weights['score.weight'], false, true), [hidden.shape[0]]);
+}
+
+function norm(weights: Weights, name: string, x: tf.Tensor): tf.Tensor {
+  return layerNorm(x, weights[`${name}.weight`], weights[`${name}.bias`], layerNormEpsilon);
+}
+
+function linear(weights: Weights, name: string, x: tf.Tensor): tf.Tensor {
+  return tf.add(tf.matMul(x, weights[`${name}.weight`]), weights[`${name}.bias`]);
+}
