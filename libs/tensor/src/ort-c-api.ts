@@ -7,7 +7,7 @@
  */
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import koffi from 'koffi';
+import koffi, { type LibraryHandle } from 'koffi';
 import { elementTypes } from './onnx-encode';
 import type { Binding, NamedSpec, RunArrays, Session, SessionOptions } from './session';
 import type { TypedArray } from './signature';
@@ -46,6 +46,8 @@ type Api = Record<Exclude<keyof typeof functions, 'getErrorMessage'>, Native> & 
 };
 
 interface Runtime {
+  /** Held for the life of the process: koffi unloads a library whose handle is collected, under the feet of its functions. */
+  readonly library: LibraryHandle;
   readonly api: Api;
   readonly env: Pointer;
   readonly memory: Pointer;
@@ -72,11 +74,7 @@ function libraryPath(): string {
   return join(folder, file);
 }
 
-/** Held for the life of the process: koffi unloads a library whose handle is collected, under the feet of its functions. */
-let library: koffi.IKoffiLib | undefined;
-
-function loadApi(): Api {
-  library = koffi.load(libraryPath());
+function loadApi(library: LibraryHandle): Api {
   const [getApi] = koffi.decode(library.func('OrtGetApiBase', pointer, [])(), pointer, 1) as Pointer[];
   const table = koffi.call(getApi, koffi.proto(pointer, ['uint32_t']), apiVersion) as Pointer | null;
   if (table === null) throw new Error(`ONNX Runtime does not offer version ${apiVersion} of its C API`);
@@ -115,10 +113,11 @@ function loadRuntime(): Runtime {
   if (runtime) return runtime;
   // koffi runs native code on stacks of its own; kernels need far more than the 128 KiB that async calls get.
   if (koffi.config().async_stack_size !== asyncStackBytes) koffi.config({ async_stack_size: asyncStackBytes });
-  const api = loadApi();
+  const library = koffi.load(libraryPath());
+  const api = loadApi(library);
   const env = create(api, (out) => api.createEnv(logFatal, 'pavlov', out));
   const memory = create(api, (out) => api.createCpuMemoryInfo(arenaAllocator, defaultMemory, out));
-  runtime = { api, env, memory };
+  runtime = { library, api, env, memory };
   return runtime;
 }
 
