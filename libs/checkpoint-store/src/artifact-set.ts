@@ -36,7 +36,7 @@ export interface ArtifactSet<M extends AnyManifest> {
    * @throws PavlovError ALREADY_PUBLISHED for other files under a published id, STALE_ATTEMPT, INVALID_REQUEST.
    */
   publish(publication: Publication<M>): Promise<M>;
-  /** @throws PavlovError CHECKPOINT_NOT_FOUND, DATASET_NOT_FOUND or FILE_NOT_FOUND; CHECKPOINT_CORRUPT. */
+  /** @throws PavlovError CHECKPOINT_NOT_FOUND, DATASET_NOT_FOUND or REPORT_NOT_FOUND; CHECKPOINT_CORRUPT. */
   manifest(id: string): Promise<M>;
   find(id: string): Promise<M | undefined>;
   /** Manifests, oldest first. One that cannot be read is left out and reported to `onCorrupt` of the store. */

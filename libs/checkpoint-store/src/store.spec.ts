@@ -1,4 +1,5 @@
 import { type DatasetManifest, PavlovError } from '@pavlov/contracts';
+import { bundle } from '@pavlov/testing';
 import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -84,19 +85,21 @@ describe('publishing', () => {
   );
 
   it('shows nothing of a publisher that was killed half-way', async () => {
-    const writer = join(root, 'killed-writer.cjs');
-    // A writer as the store has it, dying by SIGKILL after its files and before its commit.
-    writeFileSync(
-      writer,
-      `const fs = require('node:fs');
-       fs.mkdirSync(process.argv[2] + '/tmp/half', { recursive: true });
-       fs.writeFileSync(process.argv[2] + '/tmp/half/rows.jsonl', 'half of it');
-       fs.writeFileSync(process.argv[2] + '/tmp/half/manifest.json', '{}');
-       process.kill(process.pid, 'SIGKILL');`,
-    );
-    const signal = await new Promise((resolve) => fork(writer, [root]).on('exit', (_code, name) => resolve(name)));
-    expect(signal).toBe('SIGKILL');
+    const compiled = await bundle(join(__dirname, 'fixtures', 'publisher.ts'));
+    const publisher = fork(join(compiled.folder, 'publisher.js'), [root]);
+    const ended = new Promise((resolve) => publisher.once('exit', (_code, signal) => resolve(signal)));
+    const staging = join(root, 'tmp');
+    const begun = (): boolean =>
+      existsSync(staging) &&
+      readdirSync(staging, { recursive: true }).some((path) => String(path).endsWith('rows.jsonl'));
+    while (!begun()) await new Promise(setImmediate);
+    publisher.kill('SIGKILL');
+    expect(await ended).toBe('SIGKILL');
+    await compiled.remove();
+
+    expect(readdirSync(staging)).toHaveLength(1);
     expect(await store.datasets.list()).toEqual([]);
+    expect(await store.datasets.find('half')).toBeUndefined();
     await store.datasets.publish(publication('half'));
     expect((await store.datasets.list()).map((manifest) => manifest.id)).toEqual(['half']);
   });
@@ -106,7 +109,7 @@ describe('reading', () => {
   it('names what is not there', async () => {
     expect(await codeOf(store.checkpoints.manifest('none'))).toBe('CHECKPOINT_NOT_FOUND');
     expect(await codeOf(store.datasets.read('none', 'rows.jsonl'))).toBe('DATASET_NOT_FOUND');
-    expect(await codeOf(store.reports.manifest('none'))).toBe('FILE_NOT_FOUND');
+    expect(await codeOf(store.reports.manifest('none'))).toBe('REPORT_NOT_FOUND');
     await store.datasets.publish(publication('corpus'));
     expect(await codeOf(store.datasets.read('corpus', 'none.jsonl'))).toBe('FILE_NOT_FOUND');
     expect(await codeOf(store.datasets.read('corpus', '../corpus/rows.jsonl'))).toBe('FILE_NOT_FOUND');

@@ -52,7 +52,7 @@ export function openStore({ root, onCorrupt = () => undefined }: StoreOptions): 
       folder: 'reports',
       noun: 'report',
       schema: reportManifest,
-      notFound: 'FILE_NOT_FOUND',
+      notFound: 'REPORT_NOT_FOUND',
     }),
     claim: (jobId, attempt) => claim(blobs, { jobId, attempt }),
     probe: () => blobs.put('probe', ''),

@@ -5,7 +5,6 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Redis } from 'ioredis';
 import { type Logger } from 'pino';
 import { readEnv } from './env';
 import { createLogger } from './logger';
@@ -72,7 +71,7 @@ export async function stopRedis({ home }: { readonly home: string }): Promise<bo
   redis.on('error', () => undefined);
   const pid = Number(/process_id:(\d+)/.exec(await redis.info('server'))?.[1]);
   await redis.call('SHUTDOWN').catch(() => undefined); // its answer is to hang up
-  hangUp(redis);
+  redis.disconnect();
   await until(() => !isAlive(pid), {
     limit: STOP_LIMIT_MS,
     otherwise: () => unavailable(`Redis (process ${pid}) does not stop.`),
@@ -159,13 +158,8 @@ async function answers(socket: string): Promise<boolean> {
   } catch {
     return false;
   } finally {
-    hangUp(redis);
+    redis.disconnect();
   }
-}
-
-/** ioredis keeps a timer running for two seconds when told to leave a connection that has ended already. */
-function hangUp(redis: Redis): void {
-  if (redis.status !== 'end') redis.disconnect();
 }
 
 /** Runs one starter at a time: two servers on one append-only file would spoil it. */

@@ -33,6 +33,7 @@ export function openBroker({ url, prefix, whenDown, onError }: BrokerOptions): O
 
 export function connect(url: string, options: RedisOptions = {}): Redis {
   return new Redis(url.replace(/^unix:\/\//, ''), {
+    disconnectTimeout: 100, // a timer of this length outlives even a connection that has ended already
     retryStrategy: (attempt) => Math.min(attempt * 100, 2000),
     ...options,
   });

@@ -39,7 +39,7 @@ describe('a stage service', () => {
     expect(curve).toEqual(Array.from({ length: 40 }, (_, index) => 1 / (index + 1)));
     const updates = events.filter((event) => event.type === 'progress').length;
     expect(updates).toBeGreaterThanOrEqual(2);
-    expect(updates).toBeLessThan(8); // 0.4 s at four a second, and the last one
+    expect(updates).toBeLessThanOrEqual(result.seconds * 4 + 2); // four a second, and the last one
     expect(await harness.trainerPid(job)).not.toBe(process.pid);
 
     const { lineage } = await harness.store.checkpoints.manifest('success-1');
@@ -175,7 +175,7 @@ describe('a stage service', () => {
         async () => ((await harness.reload(job)).finishedOn === undefined ? undefined : Date.now()),
         'its end',
       ),
-    ).toBeLessThan(asked + 2000);
+    ).toBeLessThan(asked + 3000);
     expect(isAlive(pid)).toBe(false);
     expect((await harness.reload(job)).attemptsMade).toBe(1);
     expect(await harness.store.checkpoints.find('cancel-active-1')).toBeUndefined();
@@ -212,7 +212,7 @@ describe('a stage service', () => {
   });
 
   it('holds a job that runs at its step boundary, and lets it go on', async () => {
-    const job = await harness.submit('pause-active-1', { steps: 100 });
+    const job = await harness.submit('pause-active-1', { steps: 250 });
     const pid = await harness.trainerPid(job);
     await pauseJob(harness.broker, await harness.reload(job));
     expect(await harness.state(job)).toBe('paused');
@@ -222,11 +222,11 @@ describe('a stage service', () => {
       return (await stepsSeen(job)) === before ? before : undefined;
     }, 'the steps to stop');
     expect(held).toBeGreaterThan(0);
-    expect(held).toBeLessThan(100);
+    expect(held).toBeLessThan(250);
     expect(await job.isActive()).toBe(true);
     await resumeJob(harness.broker, await harness.reload(job));
     await harness.until(job, 'completed');
-    expect(await stepsSeen(job)).toBe(100);
+    expect(await stepsSeen(job)).toBe(250);
     expect(await harness.trainerPid(job)).toBe(pid);
     expect(await harness.states(job)).toEqual([
       'active',

@@ -79,7 +79,11 @@ export async function startStageWorker(service: Service, options: StageWorkerOpt
       },
     },
     stop: async () => {
-      const closed = worker.close(); // first, so that it takes no further job
+      const reachable = await broker.ping().then(
+        () => true,
+        () => false,
+      );
+      const closed = worker.close(!reachable); // jobs can be given back only to a Redis that is there
       shutdown.abort('shutdown' satisfies StopReason);
       await closed;
       await Promise.all(recording);
