@@ -40,8 +40,7 @@ export async function cancelJob(broker: Broker, job: StageJob): Promise<void> {
 }
 
 /**
- * Runs a failed or cancelled job again, with all its attempts. For a pipeline, retry the first job that failed and
- * then those that failed for want of it, in order: each waits for the one before.
+ * Runs a failed or cancelled job again, with all its attempts. What waits for it in a pipeline goes on waiting.
  *
  * @throws PavlovError JOB_STATE_CONFLICT if the job has neither failed nor been cancelled.
  */

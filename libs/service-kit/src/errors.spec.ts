@@ -19,10 +19,6 @@ describe('the failure of a job', () => {
   });
 
   it('is understood when BullMQ worded it', () => {
-    expect(parseFailure('child {pavlov}:reward-modeling:rm-1 failed')).toMatchObject({
-      code: 'MISSING_INPUT',
-      message: 'The reward-modeling job rm-1, whose result this one needs, did not succeed.',
-    });
     expect(parseFailure('job stalled more than allowable limit').code).toBe('TRAINER_CRASHED');
     expect(parseFailure('{"code": "half')).toMatchObject({ code: 'INTERNAL', message: '{"code": "half' });
   });

@@ -1,4 +1,4 @@
-import { type ErrorBody, errorBody, PavlovError, stageName } from '@pavlov/contracts';
+import { type ErrorBody, errorBody, PavlovError } from '@pavlov/contracts';
 import { UnrecoverableError } from 'bullmq';
 import { ZodError } from 'zod';
 
@@ -26,18 +26,10 @@ export function toJobFailure(error: PavlovError): Error {
   return error.retryable ? new Error(reason, { cause: error }) : new UnrecoverableError(reason);
 }
 
-/** What `toJobFailure` wrote, or one of the few failures that BullMQ words itself. */
+/** What `toJobFailure` wrote, or a failure that BullMQ words itself. */
 export function parseFailure(failedReason: string): ErrorBody {
   const written = errorBody.safeParse(parseJson(failedReason));
   if (written.success) return written.data;
-  const upstream = /^child .*:([^:]+):([^:]+) failed$/.exec(failedReason);
-  if (upstream && stageName.safeParse(upstream[1]).success) {
-    return {
-      code: 'MISSING_INPUT',
-      message: `The ${upstream[1]} job ${upstream[2]}, whose result this one needs, did not succeed.`,
-      hint: 'See why it did not, retry it, and then retry this one.',
-    };
-  }
   if (failedReason.startsWith('job stalled')) {
     return {
       code: 'TRAINER_CRASHED',

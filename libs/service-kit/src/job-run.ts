@@ -6,7 +6,7 @@ import {
   PavlovError,
   type StageName,
 } from '@pavlov/contracts';
-import { DelayedError, WaitingChildrenError, WaitingError } from 'bullmq';
+import { DelayedError, WaitingError } from 'bullmq';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { publishedBy, resultOf } from './artifacts';
 import { isHeldBack, promote } from './control';
@@ -40,7 +40,7 @@ export interface JobRun {
 
 /**
  * Runs a job that a worker has picked, in this order:
- * 1. what is not to run yet goes back: the service is shutting down, an earlier job is being retried, or it is paused;
+ * 1. what is not to run yet goes back: the service is shutting down, or the job is paused;
  * 2. the payload is parsed again, whoever wrote it;
  * 3. a job whose artefact exists is done: its last attempt died after publishing;
  * 4. the attempt claims the job, which shuts earlier ones out;
@@ -65,26 +65,12 @@ export async function runJob(run: JobRun, stage: StageName): Promise<JobResult> 
 /** Step 1. */
 async function giveBackUnlessRunnable({ service, job, token, signal }: JobRun): Promise<void> {
   if (signal.aborted) return handBack(job, token);
-  if (await hasUnfinishedChildren(job, token)) throw new WaitingChildrenError();
   const jobId = jobIdOf(job);
   if (!(await isHeldBack(service.broker, jobId))) return;
   await job.moveToDelayed(Date.now() + PARKED_MS, token);
   // Someone may have resumed it after the look and before the move, and then found nothing to promote.
   if (!(await isHeldBack(service.broker, jobId))) await promote(job);
   throw new DelayedError();
-}
-
-async function hasUnfinishedChildren(job: StageJob, token: string): Promise<boolean> {
-  try {
-    return await job.moveToWaitingChildren(token);
-  } catch (cause) {
-    const body = {
-      code: 'MISSING_INPUT',
-      message: 'An earlier job of the pipeline, whose result this one needs, did not succeed.',
-      hint: 'Retry that one first.',
-    } as const;
-    throw toJobFailure(new PavlovError(body, { cause }));
-  }
 }
 
 /** Back to the head of the queue, for another service or for this one after its restart. It is no failed attempt. */

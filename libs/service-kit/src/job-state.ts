@@ -10,10 +10,9 @@ export async function jobStateOf(broker: Broker, job: StageJob): Promise<JobStat
   return combine(job, state, control);
 }
 
-/** Why a job failed, or is about to because an earlier job of its pipeline did. */
+/** Why the job’s last attempt failed. */
 export function jobErrorOf(job: StageJob): ErrorBody | undefined {
-  const reason = job.failedReason ?? job.deferredFailure;
-  return reason ? parseFailure(reason) : undefined;
+  return job.failedReason ? parseFailure(job.failedReason) : undefined;
 }
 
 /** A job's id in BullMQ is its id everywhere; unlike the payload, it can be relied on before anything is parsed. */
@@ -33,9 +32,8 @@ function combine(job: StageJob, state: Awaited<ReturnType<StageJob['getState']>>
     case 'prioritized':
     case 'delayed':
     case 'waiting-children':
-      // Jobs that will never run settle as failed when their worker reaches them; they are told as such before.
+      // It will never run; its worker fails it when it comes to it.
       if (control.cancelled) return 'cancelled';
-      if (job.deferredFailure) return 'failed';
       if (control.paused) return 'paused';
       return state === 'waiting-children' ? 'waiting-upstream' : 'waiting';
     case 'unknown':
