@@ -56,6 +56,8 @@ export function layOutDemonstrations(
   const mask = new Float32Array(rows * columns);
   batch.forEach(({ prompt, completion }, row) => {
     const sequence = [...prompt, ...completion];
+    if (sequence.length > columns + 1)
+      throw new RangeError(`a demonstration of ${sequence.length} tokens does not fit ${columns} columns`);
     const start = row * columns;
     tokens.set(sequence.slice(0, -1), start);
     targets.set(sequence.slice(1), start);

@@ -43,7 +43,10 @@ export async function importDataset<K extends DatasetKind>({
   const describer = createDescriber(kind);
   for (const source of files) {
     for await (const file of expand(source, kind)) {
-      for await (const row of readFile(file, kind)) await write?.(describer.add(row));
+      for await (const row of readFile(file, kind)) {
+        const line = describer.add(row);
+        await write?.(line);
+      }
     }
   }
   const description = describer.finish();

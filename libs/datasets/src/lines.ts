@@ -60,7 +60,7 @@ export async function* readLines(bytes: AsyncIterable<Uint8Array>, fileName: str
       yield finish();
     }
     // Copied, because a reader may fill the same chunk again.
-    if (start < chunk.length) keep(chunk.slice(start));
+    if (start < chunk.length) keep(Uint8Array.from(chunk.subarray(start)));
   }
   if (pendingBytes > 0) yield finish();
 }
