@@ -1,7 +1,7 @@
 import { PavlovError } from '@pavlov/contracts';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pino } from 'pino';
 import { openBroker } from './redis';
 import { findRedis } from './redis-binary';
@@ -70,6 +70,7 @@ describe('a private Redis', () => {
     expect(lease.url.length).toBeLessThan(108);
     expect(await processId(lease.url)).toMatch(/^\d+$/);
     await lease.stop();
+    rmSync(dirname(lease.url), { recursive: true });
   });
 
   it('says why it did not start', async () => {
