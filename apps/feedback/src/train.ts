@@ -18,7 +18,7 @@ import {
   type RankingRow,
   type SimulatedLabeller,
 } from '@pavlov/contracts';
-import { describeRows, gradeResponse, simulateRanking } from '@pavlov/datasets';
+import { describeRows, gradeResponse, serialiseRows, simulateRanking } from '@pavlov/datasets';
 import { createGenerator } from '@pavlov/model';
 import { randomStream } from '@pavlov/random';
 import { type StageOutcome, type Train, type TrainerContext } from '@pavlov/service-kit';
@@ -171,16 +171,15 @@ async function importRankings(context: Context, id: string): Promise<StageOutcom
 
 async function publishRankings(context: Context, rows: readonly RankingRow[]): Promise<void> {
   const { job, store, fence } = context;
-  const text = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
   await store.datasets.publish({
     manifest: {
       id: job.jobId,
       kind: 'rankings',
       name: job.name ?? `feedback of ${job.jobId}`,
-      ...describeRows('rankings', rows),
+      ...describeRows(rows),
       lineage: await context.lineage(),
     },
-    files: { [datasetFile]: text },
+    files: { [datasetFile]: serialiseRows(rows) },
     fence,
   });
 }

@@ -1,0 +1,97 @@
+import { openStore, type Store } from '@pavlov/checkpoint-store';
+import { type StageName } from '@pavlov/contracts';
+import { type Train } from '@pavlov/service-kit';
+import { createTrainerContext, publishRows, type TestTrainerContext } from '@pavlov/testing';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { train as ppo } from '../../apps/ppo/src/train';
+import { train as pretraining } from '../../apps/pretraining/src/train';
+import { train as rewardModeling } from '../../apps/reward-modeling/src/train';
+import { train as sft } from '../../apps/sft/src/train';
+import { tinyConfigs, tinyWorld } from './tiny-world';
+
+const folders: string[] = [];
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+
+interface TrainedPipeline {
+  readonly store: Store;
+  readonly ppo: TestTrainerContext<'ppo'>;
+}
+
+/** Pretraining → SFT → reward model → PPO in this process, in a store of its own. */
+async function trainAll({ seed, threads }: { seed: number; threads: number }): Promise<TrainedPipeline> {
+  const root = await mkdtemp(join(tmpdir(), 'pavlov-determinism-'));
+  folders.push(root);
+  const store = openStore({ root });
+  for (const kind of ['text', 'demonstrations', 'prompts', 'rankings'] as const) await publishRows(store, { id: kind, kind, rows: tinyWorld[kind] });
+  const run = async <S extends StageName>(stage: S, train: Train<S>, inputs: Record<string, unknown>): Promise<TestTrainerContext<S>> => {
+    const config = { ...tinyConfigs[stage as keyof typeof tinyConfigs], ...inputs };
+    const context = await createTrainerContext({ stage, jobId: `${stage}-job`, config, seed, threads, store });
+    await train(context);
+    return context;
+  };
+  await run('pretraining', pretraining, { dataset: 'text' });
+  await run('sft', sft, { policy: 'pretraining-job', dataset: 'demonstrations', pretrainingMix: { dataset: 'text', batchSize: 2 } });
+  await run('reward-modeling', rewardModeling, { policy: 'sft-job', rankings: 'rankings', demonstrations: 'demonstrations' });
+  const ppoContext = await run('ppo', ppo, { policy: 'sft-job', reward: 'reward-modeling-job', prompts: 'prompts', ptx: { dataset: 'text', batchSize: 2 } });
+  return { store, ppo: ppoContext };
+}
+
+const weightsOf = async ({ store }: TrainedPipeline): Promise<Record<string, string>> => {
+  const manifests = await store.checkpoints.list();
+  return Object.fromEntries(manifests.map(({ id, files }) => [id, files.find(({ path }) => path === 'model.safetensors')?.sha256 ?? 'none']));
+};
+
+describe('a pipeline', () => {
+  let once: TrainedPipeline;
+  beforeAll(async () => (once = await trainAll({ seed: 1, threads: 1 })), 120_000);
+
+  it('ends in the same bytes again, on another number of threads', async () => {
+    const again = await trainAll({ seed: 1, threads: 2 });
+    const weights = await weightsOf(once);
+    expect(Object.keys(weights).sort()).toEqual(['ppo-job', 'pretraining-job', 'reward-modeling-job', 'sft-job']);
+    expect(await weightsOf(again)).toEqual(weights);
+    expect(again.ppo.curves.map(({ values }) => values['objective/scores'])).toEqual(once.ppo.curves.map(({ values }) => values['objective/scores']));
+  }, 120_000);
+
+  it('ends in other bytes with another seed', async () => {
+    const other = await weightsOf(await trainAll({ seed: 2, threads: 2 }));
+    const weights = await weightsOf(once);
+    for (const id of Object.keys(weights)) expect(other[id]).not.toBe(weights[id]);
+  }, 120_000);
+
+  it('begins PPO at the reference, and every iteration at ratio 1', () => {
+    const [first] = once.ppo.curves;
+    // Scoring and training run the same kernels at the same shape, so these are zeros and not small numbers.
+    expect(first.values['objective/kl']).toBe(0);
+    for (const { values } of once.ppo.curves) expect(values['policy/first_minibatch_approxkl']).toBe(0);
+    expect(once.ppo.curves.at(-1)?.values['objective/kl']).not.toBe(0);
+  });
+
+  it('logs every metric of the recipe at every iteration', () => {
+    const names = [
+      'objective/kl',
+      'objective/entropy',
+      'objective/scores',
+      'objective/rlhf_reward',
+      'objective/kl_coefficient',
+      'policy/approxkl',
+      'policy/clipfrac',
+      'policy/ratio_mean',
+      'policy/ratio_variance',
+      'loss/policy',
+      'loss/value',
+      'loss/ptx',
+      'val/clipfrac',
+      'episodes',
+      'rollout/eos_fraction',
+      'rollout/response_length',
+      'rollout/tokens_per_second',
+      'train/tokens_per_second',
+    ];
+    for (const { values } of once.ppo.curves) {
+      for (const name of names) expect(values[name]).toEqual(expect.any(Number));
+    }
+  });
+});
