@@ -66,7 +66,7 @@ async function train({ threads, vocabulary: V }: Setting): Promise<string> {
   return createHash('sha256').update(Buffer.from(weights.data.buffer)).digest('hex');
 }
 
-// Fewer and more table rows than tokens: the embedding's gradient is computed in two ways.
+// Many and few tokens share a row of the table, where the embedding's gradient adds.
 it.each([40, 400])(
   'training with %i tokens gives the same bytes, run after run and with 1 or 2 threads',
   async (vocabulary) => {

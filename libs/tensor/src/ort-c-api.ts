@@ -231,6 +231,9 @@ async function createSession(loaded: Runtime, options: SessionOptions): Promise<
   try {
     check(api, api.setIntraOpThreads(sessionOptions, options.threads));
     check(api, api.setGraphOptimizationLevel(sessionOptions, optimizeAll));
+    // Threads that spin for work starve whatever else runs on the machine, and each other: on two busy cores a training step
+    // takes two to five times as long. On idle cores it makes little difference.
+    check(api, api.addSessionConfigEntry(sessionOptions, 'session.intra_op.allow_spinning', '0'));
     const { model } = options;
     const out = pointers(1);
     const args = [env, addressOf(model), model.length, sessionOptions, addressOf(out)];

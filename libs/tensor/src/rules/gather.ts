@@ -1,23 +1,8 @@
 import { tf } from '../tf';
-import type { GraphBuilder, Operand } from '../operand';
 import { elementTypes } from '../onnx-encode';
 import { sizeOf } from '../signature';
 import type { Rules } from './kernels';
-import { matMul, reshape } from './matmul';
-
-/** One-hot rows along a new last axis. ONNX Runtime wants the indices as int64. */
-function oneHot(
-  builder: GraphBuilder,
-  indices: Operand,
-  { depth, off = 0, on = 1 }: { depth: number; off?: number; on?: number },
-): Operand {
-  const wide = builder.graph.node('Cast', [builder.full(indices)], { attributes: { to: elementTypes.int64 } });
-  return builder.node('OneHot', [wide, builder.graph.int64s([depth]), builder.graph.floats([off, on])], {
-    shape: [...indices.shape, depth],
-    dtype: 'float32',
-    attributes: { axis: -1 },
-  });
-}
+import { reshape } from './matmul';
 
 type Name = 'GatherV2' | 'OneHot' | 'UnsortedSegmentSum';
 
@@ -28,16 +13,27 @@ export const gatherRules: Rules<Name> = {
     const shape = [...x.shape.slice(0, along), ...indices.shape, ...x.shape.slice(along + 1)];
     return builder.node('Gather', [x, indices], { shape, dtype: x.dtype, attributes: { axis: along } });
   },
+  // ONNX Runtime wants the indices as int64.
   OneHot: ({ indices }, { depth, onValue, offValue, dtype }, builder) => {
-    const hot = oneHot(builder, indices, { depth, off: offValue, on: onValue });
-    return builder.cast(hot, dtype);
+    const wide = builder.graph.node('Cast', [builder.full(indices)], { attributes: { to: elementTypes.int64 } });
+    const inputs = [wide, builder.graph.int64s([depth]), builder.graph.floats([offValue, onValue])];
+    const shape = [...indices.shape, depth];
+    return builder.cast(builder.node('OneHot', inputs, { shape, dtype: 'float32', attributes: { axis: -1 } }), dtype);
   },
-  // ScatterND(add) adds in parallel and in no fixed order; a product with one-hot rows gives the same bits every time.
+  // ScatterND(add) adds in parallel and in no fixed order. ScatterElements goes through the rows one by one, which gives the
+  // same bits every time and still beats a product with one-hot rows. Ids must lie in [0, numSegments).
   UnsortedSegmentSum: ({ x, segmentIds }, { numSegments }, builder) => {
     const rows = sizeOf(segmentIds.shape);
     const shape = [numSegments, ...x.shape.slice(segmentIds.shape.length)];
-    const hot = oneHot(builder, reshape(builder, segmentIds, [rows]), { depth: numSegments });
-    const flat = reshape(builder, x, [rows, sizeOf(shape) / numSegments]);
-    return reshape(builder, matMul(builder, [hot, flat], { transposeA: true, transposeB: false }), shape);
+    const width = sizeOf(shape.slice(1));
+    const flat = reshape(builder, x, [rows, width]);
+    const ids = { ...reshape(builder, segmentIds, [rows, 1]), shape: [rows, width] };
+    const zeros = builder.uniform(0, { shape: [numSegments, width], dtype: x.dtype });
+    const attributes = { axis: 0, reduction: 'add' };
+    return reshape(
+      builder,
+      builder.node('ScatterElements', [zeros, ids, flat], { shape: zeros.shape, dtype: x.dtype, attributes }),
+      shape,
+    );
   },
 };
