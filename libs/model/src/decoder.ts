@@ -22,12 +22,13 @@ export interface DecoderShape {
 
 /**
  * The two graphs of KV-cached decoding. Both take the caches `pastK0`, `pastV0` … [B, H, P + maxNewTokens, D] and append
- * to them in place, and give `probabilities` [B, V] of each row's next token at `temperature` [1].
+ * to them in place; `positions` int32 [B], where each row's last given token stands; and `temperature` [1]. Both give the
+ * `probabilities` [B, V] of each row's next token.
  */
 export interface Decoder {
-  /** Whole prompts: `tokens` [B, P] right-padded, `lengths` [B], `last` [B] the flat index of each row's last token. */
+  /** Whole prompts, `tokens` int32 [B, P], right-padded. */
   readonly prefill: CompiledFunction;
-  /** One more token per row: `tokens` [B], `lengths` [B] with that token, `longest` [1] the largest of them. */
+  /** One more token per row, `tokens` int32 [B]. */
   readonly step: CompiledFunction;
   readonly cacheNames: readonly string[];
 }
@@ -40,36 +41,36 @@ export async function compileDecoder(engine: Engine, shape: DecoderShape): Promi
   const common: Signature = {
     ...parameterSignature(transformerLayout(config, 'lm')),
     ...Object.fromEntries(cacheNames.map((name) => [name, { shape: cacheShape, dtype: 'float32' as const }])),
-    lengths: { shape: [batch], dtype: 'int32' },
+    positions: { shape: [batch], dtype: 'int32' },
     temperature: { shape: [1], dtype: 'float32' },
   };
   const inPlace = Object.fromEntries(cacheNames.map((name) => [presentOf(name), name]));
+  const one = (): tf.Tensor => tf.scalar(1, 'int32');
 
   const prefill = await engine.compile(
-    ({ tokens, lengths, last, temperature, ...rest }) => {
-      const ids = tf.reshape(tokens, [batch * maxPromptTokens]);
-      const positions = tf.tile(tf.range(0, maxPromptTokens, 1, 'int32'), [batch]);
-      const total = tf.tensor1d([maxPromptTokens], 'int32');
-      const { hidden, caches } = decode(rest, { ids, positions, lengths, total }, shape); // [B·P, C]
-      return {
-        probabilities: nextToken(rest, { hidden: tf.gather(hidden, last as tf.Tensor1D), temperature }, config),
-        ...caches,
+    ({ tokens, positions, temperature, ...rest }) => {
+      const given = {
+        ids: tf.reshape(tokens, [batch * maxPromptTokens]),
+        positions: tf.tile(tf.range(0, maxPromptTokens, 1, 'int32'), [batch]),
+        lengths: tf.add(positions, one()),
+        total: tf.tensor1d([maxPromptTokens], 'int32'),
       };
+      const { hidden, caches } = decode(rest, given, shape); // [B·P, C]
+      const rowStarts = tf.range(0, batch * maxPromptTokens, maxPromptTokens, 'int32');
+      const last = tf.gather(hidden, tf.add<tf.Tensor1D>(rowStarts, positions)); // [B, C]
+      return { probabilities: nextToken(rest, { hidden: last, temperature }, config), ...caches };
     },
-    {
-      ...common,
-      tokens: { shape: [batch, maxPromptTokens], dtype: 'int32' },
-      last: { shape: [batch], dtype: 'int32' },
-    },
+    { ...common, tokens: { shape: [batch, maxPromptTokens], dtype: 'int32' } },
     { name: 'decoder-prefill', inPlace },
   );
   const step = await engine.compile(
-    ({ tokens, lengths, longest, temperature, ...rest }) => {
-      const positions = tf.sub(lengths, tf.scalar(1, 'int32'));
-      const { hidden, caches } = decode(rest, { ids: tokens, positions, lengths, total: longest }, shape); // [B, C]
+    ({ tokens, positions, temperature, ...rest }) => {
+      const lengths = tf.add(positions, one());
+      const total = tf.max(lengths, 0, true); // [1]
+      const { hidden, caches } = decode(rest, { ids: tokens, positions, lengths, total }, shape); // [B, C]
       return { probabilities: nextToken(rest, { hidden, temperature }, config), ...caches };
     },
-    { ...common, tokens: { shape: [batch], dtype: 'int32' }, longest: { shape: [1], dtype: 'int32' } },
+    { ...common, tokens: { shape: [batch], dtype: 'int32' } },
     { name: 'decoder-step', inPlace },
   );
   return { prefill, step, cacheNames };
@@ -77,7 +78,7 @@ export async function compileDecoder(engine: Engine, shape: DecoderShape): Promi
 
 const presentOf = (cacheName: string): string => cacheName.replace('past', 'present');
 
-interface Positions {
+interface Given {
   /** Flat token ids and their positions in their sequences, int32 [N]. */
   readonly ids: tf.Tensor;
   readonly positions: tf.Tensor;
@@ -87,7 +88,7 @@ interface Positions {
 }
 
 /** The trunk over new positions of every row, N = B·T of them; `inputs` holds the weights and the caches. */
-function decode(inputs: Weights, { ids, positions, lengths, total }: Positions, { config, batch }: DecoderShape) {
+function decode(inputs: Weights, { ids, positions, lengths, total }: Given, { config, batch }: DecoderShape) {
   const { layers, width } = config;
   const count = ids.shape[0];
   const caches: Record<string, tf.Tensor> = {};

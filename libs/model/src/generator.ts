@@ -65,9 +65,7 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
   const caches = Object.fromEntries(cacheNames.map((name) => [name, new Float32Array(cacheSize)]));
   const prompts = new Int32Array(batch * maxPromptTokens);
   const tokens = new Int32Array(batch);
-  const lengths = new Int32Array(batch);
-  const last = new Int32Array(batch);
-  const longest = new Int32Array(1);
+  const positions = new Int32Array(batch);
   const temperature = new Float32Array(1);
   const probabilities = new Float32Array(batch * config.vocabSize);
 
@@ -93,22 +91,17 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
     options: GenerateOptions,
   ): Promise<void> => {
     const pick = createSampler({ topK: 0, topP: 1, ...options, vocabSize: config.vocabSize });
-    const common = { ...options.parameters.views, ...caches, lengths, temperature };
+    const common = { ...options.parameters.views, ...caches, positions, temperature };
     const into = { probabilities };
     temperature[0] = options.temperature === 0 ? 1 : options.temperature;
     layOut(batchPrompts, prompts, { columns: maxPromptTokens, padId: config.padId });
-    for (let row = 0; row < batch; row++) {
-      lengths[row] = batchPrompts[row]?.length ?? 1;
-      last[row] = row * maxPromptTokens + lengths[row] - 1;
-    }
-    await prefill.run({ ...common, tokens: prompts, last }, into);
+    for (let row = 0; row < batch; row++) positions[row] = (batchPrompts[row]?.length ?? 1) - 1;
+    await prefill.run({ ...common, tokens: prompts }, into);
 
-    const feeds = { ...common, tokens, longest };
-    longest[0] = Math.max(...lengths);
+    const feeds = { ...common, tokens };
     tokens.fill(config.padId);
     for (let made = 1; sample(rows, pick, options) && made < maxNewTokens; made++) {
-      for (let row = 0; row < batch; row++) lengths[row]++;
-      longest[0]++;
+      for (let row = 0; row < batch; row++) positions[row]++;
       await step.run(feeds, into);
     }
   };
