@@ -39,6 +39,7 @@ export interface Generation {
   readonly tokens: number;
 }
 
+/** One call at a time: the caches are shared. */
 export interface Generator {
   generate(options: GenerateOptions): Promise<Generation>;
   dispose(): void;
@@ -90,7 +91,12 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
     batchPrompts: readonly (readonly number[])[],
     options: GenerateOptions,
   ): Promise<void> => {
-    const pick = createSampler({ topK: 0, topP: 1, ...options, vocabSize: config.vocabSize });
+    const pick = createSampler({
+      vocabSize: config.vocabSize,
+      temperature: options.temperature,
+      topK: options.topK ?? 0,
+      topP: options.topP ?? 1,
+    });
     const common = { ...options.parameters.views, ...caches, positions, temperature };
     const into = { probabilities };
     temperature[0] = options.temperature === 0 ? 1 : options.temperature;

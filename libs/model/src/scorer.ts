@@ -22,12 +22,14 @@ export interface LogprobRequest {
   readonly temperature: number;
 }
 
+/** One call at a time, as for every compiled function. */
 export interface Scorer {
   /** For each sequence, the log-probability of each of its tokens from `from` on. */
   logprobs(request: LogprobRequest): Promise<Float32Array[]>;
   dispose(): void;
 }
 
+/** One call at a time, as for every compiled function. */
 export interface RewardScorer {
   /** For each sequence, the scalar head's output at its last token. */
   score(request: {
