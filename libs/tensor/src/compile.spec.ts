@@ -193,6 +193,23 @@ describe('compile', () => {
         await expect(build({ y: 'q' })).rejects.toThrow('there is no input "q"');
       });
 
+      it('takes constants instead of feeds', async () => {
+        const scale = Float32Array.of(1, 2, 3, 4);
+        const scaled = await own.compile(
+          ({ x, s }) => ({ y: tf.mul(x, s) }),
+          { x: vector, s: vector },
+          { constants: { s: scale } },
+        );
+        expect((await scaled.run({ x: Float32Array.of(1, 1, 2, 2) })).y).toEqual(Float32Array.of(1, 2, 6, 8));
+        await expect(scaled.run({ x: scale, s: scale })).rejects.toThrow('input "s" is unknown; there are x');
+        const compile = (constants: Record<string, Float32Array>) =>
+          own.compile(({ x, s }) => ({ y: tf.mul(x, s) }), { x: vector, s: vector }, { name: 'scaled', constants });
+        await expect(compile({ s: new Float32Array(3) })).rejects.toThrow(
+          '"scaled": constant "s" has 3 elements; float32[4] needs 4',
+        );
+        await expect(compile({ t: scale })).rejects.toThrow('"scaled": constant "t" is unknown; there are x, s');
+      });
+
       it('cannot be used once disposed', async () => {
         const other = await own.compile(({ x }) => ({ y: tf.neg(x) }), { x: vector }, { name: 'gone' });
         const running = other.run({ x: feeds.x });

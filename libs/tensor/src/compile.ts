@@ -1,12 +1,16 @@
 import type { tf } from './tf';
-import type { Session } from './session';
+import type { RunArrays, Session } from './session';
 import {
   allocate,
   type Buffers,
-  checkBuffer,
   checkNames,
+  type Constants,
   describeSpec,
+  fits,
+  misfit,
   type Signature,
+  sizeOf,
+  type TensorSpec,
   type TypedArray,
 } from './signature';
 
@@ -18,6 +22,11 @@ export interface CompileOptions {
   readonly name?: string;
   /** Output → input whose buffer it overwrites (KV caches). Shapes and types must agree. */
   readonly inPlace?: Readonly<Record<string, string>>;
+  /**
+   * Values of inputs that never change, such as the weights of a served model. They are copied into the function, are not fed,
+   * and let ONNX Runtime lay matrices out once: products with few rows run 1.5 to 3 times as fast. Compiling takes longer.
+   */
+  readonly constants?: Buffers;
 }
 
 /** A function ready to run. One run at a time: its output buffers are reused. */
@@ -34,11 +43,35 @@ export interface CompiledFunction {
   dispose(): void;
 }
 
-export interface Description {
+/** A function to compile, its options resolved. */
+export interface Source {
   readonly name: string;
+  readonly fn: TensorFunction;
+  /** What is fed. */
   readonly inputs: Signature;
-  readonly outputs: Signature;
+  /** What is not, because the values are known. */
+  readonly constants: Constants;
   readonly inPlace: Readonly<Record<string, string>>;
+}
+
+type Description = Omit<Source, 'fn' | 'constants'> & { readonly outputs: Signature };
+
+/** Parts the signature into what is fed and what is constant. */
+export function resolveSource(fn: TensorFunction, signature: Signature, options: CompileOptions): Source {
+  const { name = fn.name || 'anonymous', inPlace = {}, constants = {} } = options;
+  checkNames(`"${name}": constant`, signature, constants);
+  const known: [string, Constants[string]][] = [];
+  const fed: [string, TensorSpec][] = [];
+  for (const [input, spec] of Object.entries(signature)) {
+    const values = constants[input];
+    if (values) {
+      if (!fits(spec, sizeOf(spec.shape), values)) throw misfit(`"${name}": constant "${input}"`, spec, values);
+      known.push([input, { spec, values }]);
+    } else {
+      fed.push([input, spec]);
+    }
+  }
+  return { name, fn, inPlace, inputs: Object.fromEntries(fed), constants: Object.fromEntries(known) };
 }
 
 /** Throws unless every in-place output names an input of the same shape and type. */
@@ -54,9 +87,19 @@ export function checkInPlace({ inputs, outputs, inPlace }: Description): void {
   }
 }
 
+interface Port {
+  readonly name: string;
+  readonly spec: TensorSpec;
+  readonly size: number;
+}
+
+const ports = (signature: Signature): Port[] =>
+  Object.entries(signature).map(([name, spec]) => ({ name, spec, size: sizeOf(spec.shape) }));
+
 /** A session behind named, checked arrays. */
 export function compiledFunction(description: Description, session: Session): CompiledFunction {
   const { name, inputs, outputs, inPlace } = description;
+  const [inputPorts, outputPorts] = [ports(inputs), ports(outputs)];
   const owned = new Map<string, TypedArray>();
   let state: 'ready' | 'running' | 'disposed' = 'ready';
   let disposeAfterRun = false;
@@ -67,26 +110,28 @@ export function compiledFunction(description: Description, session: Session): Co
     return buffer;
   };
 
-  const begin = (feeds: Buffers, into: Buffers): Record<string, TypedArray> => {
+  const begin = (feeds: Buffers, into: Buffers): RunArrays => {
     if (state === 'disposed' || disposeAfterRun) throw new Error(`"${name}" was disposed`);
     if (state === 'running') throw new Error(`"${name}" is running; await that run before the next one`);
     checkNames(`"${name}": input`, inputs, feeds);
     checkNames(`"${name}": output`, outputs, into);
-    for (const [input, spec] of Object.entries(inputs)) checkBuffer(`"${name}": input "${input}"`, spec, feeds[input]);
-    const results: Record<string, TypedArray> = {};
-    for (const [output, spec] of Object.entries(outputs)) {
-      const place = inPlace[output];
-      results[output] = into[output] ?? (place === undefined ? ownBuffer(output) : feeds[place]);
-      checkBuffer(`"${name}": output "${output}"`, spec, results[output]);
-    }
+    const fed = inputPorts.map((port) => {
+      const array = feeds[port.name];
+      if (!fits(port.spec, port.size, array)) throw misfit(`"${name}": input "${port.name}"`, port.spec, array);
+      return array;
+    });
+    const targets = outputPorts.map((port) => {
+      const place = inPlace[port.name];
+      const array = into[port.name] ?? (place === undefined ? ownBuffer(port.name) : feeds[place]);
+      if (!fits(port.spec, port.size, array)) throw misfit(`"${name}": output "${port.name}"`, port.spec, array);
+      return array;
+    });
     state = 'running';
-    return results;
+    return { inputs: fed, outputs: targets };
   };
 
-  const arrays = (feeds: Buffers, results: Buffers) => ({
-    inputs: Object.keys(inputs).map((input) => feeds[input]),
-    outputs: Object.values(results),
-  });
+  const named = (arrays: RunArrays): Record<string, TypedArray> =>
+    Object.fromEntries(outputPorts.map((port, i) => [port.name, arrays.outputs[i]]));
 
   const dispose = (): void => {
     if (state === 'running') disposeAfterRun = true;
@@ -104,22 +149,22 @@ export function compiledFunction(description: Description, session: Session): Co
     outputs,
     dispose,
     async run(feeds, into = {}) {
-      const results = begin(feeds, into);
+      const arrays = begin(feeds, into);
       try {
-        await session.run(arrays(feeds, results));
+        await session.run(arrays);
       } finally {
         end();
       }
-      return results;
+      return named(arrays);
     },
     runSync(feeds, into = {}) {
-      const results = begin(feeds, into);
+      const arrays = begin(feeds, into);
       try {
-        session.runSync(arrays(feeds, results));
+        session.runSync(arrays);
       } finally {
         end();
       }
-      return results;
+      return named(arrays);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { tf } from './tf';
-import type { TensorFunction } from './compile';
+import type { Source } from './compile';
 import type { Session } from './session';
 import { allocate, type Signature, type TensorSpec, type TypedArray } from './signature';
 
@@ -50,26 +50,23 @@ function withBackend<T>(name: EagerBackend, use: () => T): T {
   }
 }
 
-interface Eager {
-  readonly backend: EagerBackend;
-  readonly fn: TensorFunction;
-  readonly inputs: Signature;
-}
+type Eager = Source & { readonly backend: EagerBackend };
 
 /** Computes `fn` op by op, handing each named result to `take` before its memory is freed. */
 function evaluate(
-  { backend, fn, inputs }: Eager,
+  { backend, fn, inputs, constants }: Eager,
   arrays: readonly TypedArray[],
   take: (results: Record<string, tf.Tensor>) => void,
 ): void {
+  // Copies, because a backend may keep the array itself, and in-place outputs overwrite what was fed.
+  const tensor = ({ shape, dtype }: TensorSpec, values: TypedArray): tf.Tensor =>
+    tf.tensor(values.slice(), [...shape], dtype);
   withBackend(backend, () =>
     tf.tidy(() => {
-      // Copies, because a backend may keep the array itself, and in-place outputs overwrite what was fed.
-      const tensors = Object.entries(inputs).map(([name, { shape, dtype }], i) => [
-        name,
-        tf.tensor(arrays[i].slice(), [...shape], dtype),
-      ]);
-      take(fn(Object.fromEntries(tensors)));
+      const tensors: Record<string, tf.Tensor> = {};
+      Object.entries(inputs).forEach(([name, spec], i) => (tensors[name] = tensor(spec, arrays[i])));
+      for (const [name, { spec, values }] of Object.entries(constants)) tensors[name] = tensor(spec, values);
+      take(fn(tensors));
     }),
   );
 }

@@ -4,6 +4,8 @@ import {
   type CompiledFunction,
   compiledFunction,
   type CompileOptions,
+  resolveSource,
+  type Source,
   type TensorFunction,
 } from './compile';
 import { type EagerBackend, eagerOutputs, eagerSession, loadEagerBackend } from './eager';
@@ -32,13 +34,6 @@ export interface Engine {
   dispose(): void;
 }
 
-interface Source {
-  readonly name: string;
-  readonly fn: TensorFunction;
-  readonly signature: Signature;
-  readonly inPlace: Readonly<Record<string, string>>;
-}
-
 type Compiler = (source: Source) => Promise<CompiledFunction>;
 
 /** An engine on the given backend; ONNX Runtime unless told otherwise. */
@@ -54,8 +49,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   return {
     backend,
     threads,
-    async compile(fn, signature, { name = fn.name || 'anonymous', inPlace = {} } = {}) {
-      const result = await compiler({ name, fn, signature, inPlace });
+    async compile(fn, signature, options = {}) {
+      const result = await compiler(resolveSource(fn, signature, options));
       compiled.add(result);
       return {
         ...result,
@@ -74,13 +69,13 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
 
 /** Traces the function and loads the recorded graph into ONNX Runtime. */
 function onnxCompiler(binding: Binding, threads: number): Compiler {
-  return async ({ name, fn, signature, inPlace }) => {
-    const { model, outputs } = trace(fn, signature, name);
-    const description = { name, inputs: signature, outputs, inPlace };
+  return async (source) => {
+    const { model, outputs } = trace(source);
+    const description = { ...source, outputs };
     checkInPlace(description);
     const session = await binding.createSession({
       model: encodeModel(model),
-      inputs: Object.entries(signature).map(([input, spec]) => ({ ...spec, name: inputName(input) })),
+      inputs: Object.entries(source.inputs).map(([input, spec]) => ({ ...spec, name: inputName(input) })),
       outputs: Object.entries(outputs).map(([output, spec]) => ({ ...spec, name: outputName(output) })),
       threads,
     });
@@ -90,9 +85,9 @@ function onnxCompiler(binding: Binding, threads: number): Compiler {
 
 async function eagerCompiler(backend: EagerBackend): Promise<Compiler> {
   await loadEagerBackend(backend);
-  return ({ name, fn, signature, inPlace }) => {
-    const eager = { backend, fn, inputs: signature };
-    const description = { name, inputs: signature, outputs: eagerOutputs(eager), inPlace };
+  return (source) => {
+    const eager = { ...source, backend };
+    const description = { ...source, outputs: eagerOutputs(eager) };
     checkInPlace(description);
     return Promise.resolve(compiledFunction(description, eagerSession(eager, description.outputs)));
   };

@@ -37,7 +37,7 @@ export class Graph {
     const key = `${spec.type}[${spec.shape.join(',')}]${createHash('sha256').update(bytes).digest('base64')}`;
     const known = this.constants.get(key);
     if (known) return known.name;
-    const constant = { ...spec, name: this.freshName('constant'), bytes: Uint8Array.from(bytes) };
+    const constant = { ...spec, name: this.freshName('constant'), bytes: bytes.slice() };
     this.constants.set(key, constant);
     return constant.name;
   }

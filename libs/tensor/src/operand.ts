@@ -90,8 +90,9 @@ export class GraphBuilder {
   /** A tensor whose values are known while tracing. */
   constant(values: tf.TypedArray | readonly number[], spec: OperandSpec): Operand {
     const type = elementType(spec.dtype) as keyof typeof arrayTypes;
-    const array = arrayTypes[type].from(values as ArrayLike<number>);
+    const array = values instanceof arrayTypes[type] ? values : new arrayTypes[type](values);
     if (array.length > 0 && array.every((value) => value === array[0])) return this.uniform(array[0], spec);
-    return this.stored(this.graph.constant(new Uint8Array(array.buffer), { shape: spec.shape, type }), spec);
+    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    return this.stored(this.graph.constant(bytes, { shape: spec.shape, type }), spec);
   }
 }

@@ -14,6 +14,9 @@ export type TypedArray = Float32Array | Int32Array;
 /** Typed arrays by name. */
 export type Buffers = Readonly<Record<string, TypedArray>>;
 
+/** Inputs that are not fed: their values are known when a function is compiled. */
+export type Constants = Readonly<Record<string, { readonly spec: TensorSpec; readonly values: TypedArray }>>;
+
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
 export const describeSpec = (spec: TensorSpec): string => `${spec.dtype}[${spec.shape.join(', ')}]`;
@@ -28,18 +31,20 @@ export function allocate(spec: TensorSpec): TypedArray {
   return spec.dtype === 'float32' ? new Float32Array(buffer, 0, size) : new Int32Array(buffer, 0, size);
 }
 
-/** Throws unless `array` has the element type and the exact size that `spec` asks for. */
-export function checkBuffer(what: string, spec: TensorSpec, array: unknown): asserts array is TypedArray {
-  const expected = spec.dtype === 'float32' ? Float32Array : Int32Array;
-  if (array === undefined)
-    throw new TypeError(`${what} is missing; it must be a ${expected.name} for ${describeSpec(spec)}`);
-  if (!ArrayBuffer.isView(array) || Object.prototype.toString.call(array) !== `[object ${expected.name}]`) {
-    throw new TypeError(`${what} must be a ${expected.name} for ${describeSpec(spec)}`);
+/** Whether `array` has the element type and the exact size that `spec` asks for. Cheap: it runs for every feed of every run. */
+export const fits = (spec: TensorSpec, size: number, array: TypedArray | undefined): boolean =>
+  array !== undefined && array.length === size && array[Symbol.toStringTag] === arrayTypes[spec.dtype];
+
+const arrayTypes = { float32: 'Float32Array', int32: 'Int32Array' } as const;
+
+/** What is wrong with an array that does not fit. */
+export function misfit(what: string, spec: TensorSpec, array: TypedArray | undefined): Error {
+  const type = arrayTypes[spec.dtype];
+  if (array === undefined) return new TypeError(`${what} is missing; it must be a ${type} for ${describeSpec(spec)}`);
+  if (Object.prototype.toString.call(array) !== `[object ${type}]`) {
+    return new TypeError(`${what} must be a ${type} for ${describeSpec(spec)}`);
   }
-  const size = sizeOf(spec.shape);
-  if ((array as TypedArray).length !== size) {
-    throw new RangeError(`${what} has ${(array as TypedArray).length} elements; ${describeSpec(spec)} needs ${size}`);
-  }
+  return new RangeError(`${what} has ${array.length} elements; ${describeSpec(spec)} needs ${sizeOf(spec.shape)}`);
 }
 
 /** Throws if `given` has a name that `signature` lacks. */

@@ -1,11 +1,11 @@
 import { tf } from './tf';
 import { GraphBuilder, type Operand, type OperandSpec } from './operand';
+import type { Source } from './compile';
 import type { Model } from './onnx-encode';
 import type { KernelName } from './rules/kernels';
 import { rules } from './rules/table';
-import { type Signature, type TensorSpec } from './signature';
+import type { Signature, TensorSpec } from './signature';
 
-type TensorFunction = (inputs: Record<string, tf.Tensor>) => Record<string, tf.Tensor>;
 type DataId = tf.DataId;
 
 export interface Trace {
@@ -162,7 +162,7 @@ export function runTraced(
  * Runs `fn` once, recording what it computes. Throws where `fn` reads the value of a tensor, uses an op that has no rule,
  * or returns something other than float32 and int32 tensors.
  */
-export function trace(fn: TensorFunction, signature: Signature, name: string): Trace {
+export function trace(source: Source): Trace {
   const tracer = traceBackend();
   if (tracer.builder) throw new Error('compile() was called inside a function that is being compiled');
   const previous = tf.engine().backendName;
@@ -172,31 +172,25 @@ export function trace(fn: TensorFunction, signature: Signature, name: string): T
     void tf.setBackend(backendName);
     let result: Trace | undefined;
     tf.tidy(() => {
-      result = record({ fn, signature, name, tracer, builder });
+      result = record(source, tracer, builder);
     });
     return result!;
   } catch (error) {
-    throw explain(error, name);
+    throw explain(error, source.name);
   } finally {
     tracer.builder = undefined;
     if (previous) void tf.setBackend(previous);
   }
 }
 
-interface Recording {
-  readonly fn: TensorFunction;
-  readonly signature: Signature;
-  readonly name: string;
-  readonly tracer: TraceBackend;
-  readonly builder: GraphBuilder;
-}
-
-function record({ fn, signature, name, tracer, builder }: Recording): Trace {
-  const inputs = Object.entries(signature).map(([input, { shape, dtype }]) => {
-    const info = tracer.record(builder.stored(inputName(input), { shape, dtype }), `input "${input}"`);
-    return [input, tf.engine().makeTensorFromTensorInfo(info)] as const;
-  });
-  const results = fn(Object.fromEntries(inputs));
+function record({ name, fn, inputs, constants }: Source, tracer: TraceBackend, builder: GraphBuilder): Trace {
+  const tensors: Record<string, tf.Tensor> = {};
+  const add = (input: string, operand: Operand): void => {
+    tensors[input] = tf.engine().makeTensorFromTensorInfo(tracer.record(operand, `input "${input}"`));
+  };
+  for (const [input, spec] of Object.entries(inputs)) add(input, builder.stored(inputName(input), spec));
+  for (const [input, { spec, values }] of Object.entries(constants)) add(input, builder.constant(values, spec));
+  const results = fn(tensors);
   const outputs: Record<string, TensorSpec> = {};
   for (const [output, tensor] of Object.entries(results)) {
     const operand = tracer.operand(tensor);
@@ -206,13 +200,13 @@ function record({ fn, signature, name, tracer, builder }: Recording): Trace {
     outputs[output] = { shape: tensor.shape, dtype };
     builder.graph.alias(builder.full(operand), outputName(output));
   }
-  if (inputs.length === 0 || Object.keys(outputs).length === 0) {
+  if (Object.keys(inputs).length === 0 || Object.keys(outputs).length === 0) {
     throw new TypeError('A compiled function needs at least one input and one output');
   }
   const infos = (specs: Signature, label: (n: string) => string) =>
     Object.entries(specs).map(([n, { shape, dtype }]) => ({ name: label(n), shape, type: dtype }));
   return {
-    model: builder.graph.finish({ name, inputs: infos(signature, inputName), outputs: infos(outputs, outputName) }),
+    model: builder.graph.finish({ name, inputs: infos(inputs, inputName), outputs: infos(outputs, outputName) }),
     outputs,
   };
 }

@@ -87,8 +87,15 @@ export const shapeRules: Rules<Name> = {
       shape: x.shape.map((size, i) => size * reps[i]),
       dtype: x.dtype,
     }),
+  // The gradient of tf.gather asks for permutations that change nothing.
   Transpose: ({ x }, { perm }, builder) =>
-    builder.node('Transpose', [x], { shape: perm.map((axis) => x.shape[axis]), dtype: x.dtype, attributes: { perm } }),
+    perm.every((axis, i) => axis === i)
+      ? x
+      : builder.node('Transpose', [x], {
+          shape: perm.map((axis) => x.shape[axis]),
+          dtype: x.dtype,
+          attributes: { perm },
+        }),
   Unpack: ({ value }, { axis }, builder) => {
     const along = positiveAxis(axis, value.shape);
     const shape = value.shape.filter((_, i) => i !== along);
