@@ -6,6 +6,8 @@ import { compileLmStep, openTextBatches, type LoadedCheckpoint } from '@pavlov/t
 
 /** Measures one policy after the other on the same prompts; what it needs is compiled once. */
 export interface Bench {
+  /** Compiles what answering takes, so that no policy's speed includes it. */
+  prepare(policy: LoadedCheckpoint): Promise<void>;
   answer(policy: LoadedCheckpoint, options: { temperature: number; purpose: string }): Promise<Generation>;
   /** Reward of each answer; nothing without a reward model. */
   score(generation: Generation): Promise<Float32Array | undefined>;
@@ -69,6 +71,8 @@ export async function createBench({ context, engine, prompts, reward, reference 
   };
 
   return {
+    prepare: async (policy) => void (await generatorFor(policy)),
+
     answer,
 
     score: async ({ responses }) => {

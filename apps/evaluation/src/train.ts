@@ -38,6 +38,7 @@ export const train: Train<'evaluation'> = async (context) => {
   for (const [index, { name, checkpoint }] of config.policies.entries()) {
     await context.checkpoint();
     const policy = await loadCheckpoint(store, { id: checkpoint, head: 'lm' });
+    await bench.prepare(policy);
     const clock = createThroughput();
     const startedAt = performance.now();
 

@@ -176,7 +176,7 @@ async function publishRankings(context: Context, rows: readonly RankingRow[]): P
       id: job.jobId,
       kind: 'rankings',
       name: job.name ?? `feedback of ${job.jobId}`,
-      ...describeRows(rows),
+      ...describeRows('rankings', rows),
       lineage: await context.lineage(),
     },
     files: { [datasetFile]: serialiseRows(rows) },

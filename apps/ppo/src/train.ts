@@ -27,6 +27,7 @@ import {
   type Schedule,
 } from '@pavlov/algorithms';
 import { PavlovError, type PpoConfig } from '@pavlov/contracts';
+import { batchOrder } from '@pavlov/datasets';
 import { createRewardScorer, createGenerator } from '@pavlov/model';
 import { randomStream } from '@pavlov/random';
 import { type Train } from '@pavlov/service-kit';
@@ -99,6 +100,7 @@ export const train: Train<'ppo'> = async (context) => {
     clipRange: config.valueClipRange,
     coefficient: config.valueCoefficient,
   });
+  const drawPrompts = batchOrder({ seed, purpose: 'ppo/prompts', count: prompts.length });
   const policyRate = learningRates(config.learningRate, config);
   const valueRate = learningRates(config.valueLearningRate ?? config.learningRate, config);
   const nextCoefficient = klController(config);
@@ -111,9 +113,7 @@ export const train: Train<'ppo'> = async (context) => {
     await context.checkpoint();
 
     // 1.
-    const drawn = drawPrompts({ count: prompts.length, size: config.batchSize, seed, iteration }).map(
-      (index) => prompts[index],
-    );
+    const drawn = drawPrompts(iteration, config.batchSize).map((index) => prompts[index]);
 
     // 2.
     const rolloutClock = createThroughput();
@@ -250,29 +250,6 @@ function klController({ klController, batchSize }: PpoConfig): KlController {
     default:
       return klController satisfies never;
   }
-}
-
-/** Prompts come in shuffled passes over the list; which ones is a pure function of seed and iteration. */
-function drawPrompts({
-  count,
-  size,
-  seed,
-  iteration,
-}: {
-  count: number;
-  size: number;
-  seed: number;
-  iteration: number;
-}): number[] {
-  const drawn: number[] = [];
-  for (let position = iteration * size; drawn.length < size;) {
-    const pass = Math.floor(position / count);
-    const order = randomStream(seed, 'ppo/prompts', [pass]).shuffle(Array.from({ length: count }, (_, index) => index));
-    const taken = order.slice(position % count, (position % count) + size - drawn.length);
-    drawn.push(...taken);
-    position += taken.length;
-  }
-  return drawn;
 }
 
 /** Runs `measure` over slices of b episodes and joins the results to a flat [B, T] array. */

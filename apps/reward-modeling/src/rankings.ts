@@ -1,5 +1,6 @@
 import { promptsWithPairs, rankingPairWeights } from '@pavlov/algorithms';
-import { PavlovError, type RankedCompletions, type RankingRow } from '@pavlov/contracts';
+import { PavlovError, type RankingRow } from '@pavlov/contracts';
+import { asRankedCompletions } from '@pavlov/datasets';
 import { type Tokenizer } from '@pavlov/tokenizer';
 import { type RankingBatch } from './network';
 
@@ -13,20 +14,13 @@ export interface EncodedRanking {
   readonly agreementCeiling?: number;
 }
 
-/** A chosen/rejected pair is a ranking of two. */
-export function asRanking(row: RankingRow): RankedCompletions {
-  if ('completions' in row) return row;
-  const { prompt, chosen, rejected, labeller } = row;
-  return { prompt, completions: [chosen, rejected], ranks: [1, 2], labeller };
-}
-
 /** @throws PavlovError SEQUENCE_TOO_LONG naming the row (from 1) that does not fit the context. */
 export function encodeRankings(
   rows: readonly RankingRow[],
   { tokenizer, contextLength }: { tokenizer: Tokenizer; contextLength: number },
 ): EncodedRanking[] {
   return rows.map((row, index) => {
-    const { prompt, completions, ranks, labeller } = asRanking(row);
+    const { prompt, completions, ranks, labeller } = asRankedCompletions(row);
     const promptIds = tokenizer.encodePrompt(prompt);
     const sequences = completions.map((completion) => [...promptIds, ...tokenizer.encodeCompletion(completion)]);
     const longest = Math.max(...sequences.map((sequence) => sequence.length));

@@ -16,4 +16,4 @@ export const id = z
 export const checkpointId = id.describe('Id of a checkpoint. The checkpoint that a job makes has the job’s id.');
 export const datasetId = id.describe('Id of a dataset. The dataset that a job makes has the job’s id.');
 export const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER).describe('Same seed, same bytes.');
-export const priority = z.int().min(0).max(2_097_152).describe('BullMQ priority: 0 is the default and the most urgent, larger numbers wait.');
+export const priority = z.int().min(0).max(2_097_151).describe('BullMQ priority: 0 is the default and the most urgent, larger numbers wait.');
