@@ -15,7 +15,11 @@ const datasetName = z.string().min(1).max(80).describe('For people; the id begin
 export const datasetUpload = z.strictObject({ kind, name: datasetName });
 
 export const datasetSource = z
-  .strictObject({ kind, name: datasetName, path: z.string().min(1).describe('A file or folder on the server, in one of the folders that it allows.') })
+  .strictObject({
+    kind,
+    name: datasetName,
+    path: z.string().min(1).describe('A file or folder on the server, in one of the folders that it allows.'),
+  })
   .meta({ id: 'DatasetSource', description: 'A dataset from files that lie on the server.' });
 export type DatasetSource = z.infer<typeof datasetSource>;
 
@@ -24,7 +28,9 @@ export const datasetCheck = datasetManifest
   .meta({ id: 'DatasetCheck', description: 'What a dataset would be. Nothing is stored.' });
 export const datasetList = listOf(datasetManifest).meta({ id: 'DatasetList' });
 
-export const tag = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,59}$/, 'a tag has 1–60 characters: small letters, digits, “.”, “_” and “-”');
+export const tag = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,59}$/, 'a tag has 1–60 characters: small letters, digits, “.”, “_” and “-”');
 const tags = z.array(tag).max(32);
 export const tagsView = z.strictObject({ tags }).meta({ id: 'Tags' });
 
@@ -40,12 +46,18 @@ const ancestor = z.object({
   kind: z.string(),
   stage: stageName.optional().describe('Absent for a dataset that was uploaded.'),
   missing: z.boolean().describe('Whether it is gone from the store.'),
-  usedBy: z.array(z.object({ id, field: z.string() })).describe('Which artefacts were made from it, by the config field that named it.'),
+  usedBy: z
+    .array(z.object({ id, field: z.string() }))
+    .describe('Which artefacts were made from it, by the config field that named it.'),
 });
 export type Ancestor = z.infer<typeof ancestor>;
 
 export const checkpointView = z
-  .object({ manifest: checkpointManifest, tags, ancestors: z.array(ancestor).describe('Everything it was made from, nearest first.') })
+  .object({
+    manifest: checkpointManifest,
+    tags,
+    ancestors: z.array(ancestor).describe('Everything it was made from, nearest first.'),
+  })
   .meta({ id: 'Checkpoint' });
 export type CheckpointView = z.infer<typeof checkpointView>;
 
@@ -62,13 +74,26 @@ const completionOptions = {
 
 export const completionRequest = z
   .strictObject({
-    prompt: z.string().min(1).optional().describe('What the user says; the same as `messages` with one message of the user.'),
-    messages: z.array(message).min(1).max(64).optional().describe('The conversation so far. Give either this or `prompt`.'),
+    prompt: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('What the user says; the same as `messages` with one message of the user.'),
+    messages: z
+      .array(message)
+      .min(1)
+      .max(64)
+      .optional()
+      .describe('The conversation so far. Give either this or `prompt`.'),
     ...completionOptions,
   })
   .superRefine((request, context) => {
     if ((request.prompt === undefined) !== (request.messages === undefined)) return;
-    context.addIssue({ code: 'custom', path: [request.prompt === undefined ? 'prompt' : 'messages'], message: 'give either `prompt` or `messages`' });
+    context.addIssue({
+      code: 'custom',
+      path: [request.prompt === undefined ? 'prompt' : 'messages'],
+      message: 'give either `prompt` or `messages`',
+    });
   })
   .meta({ id: 'CompletionRequest' });
 export type CompletionRequest = z.infer<typeof completionRequest>;
@@ -79,9 +104,13 @@ export const completion = z
     choices: z.array(
       z.object({
         text: z.string(),
-        finish: z.enum(['stop', 'length']).describe('`stop`: the model ended its answer; `length`: maxNewTokens or the context cut it.'),
+        finish: z
+          .enum(['stop', 'length'])
+          .describe('`stop`: the model ended its answer; `length`: maxNewTokens or the context cut it.'),
         tokens: z.int().min(0),
-        logprob: z.number().describe('Sum of the log-probabilities of the tokens at the sampling temperature, in nats.'),
+        logprob: z
+          .number()
+          .describe('Sum of the log-probabilities of the tokens at the sampling temperature, in nats.'),
       }),
     ),
     promptTokens: z.int().min(0),
@@ -104,12 +133,17 @@ export const stageCatalogue = z
       z.object({
         stage: stageName,
         makes: z.string().describe('Kind of the artefact that a job of this stage leaves in the store.'),
-        links: z.record(z.string(), z.enum(stages)).describe('Fields that a pipeline fills in, and the stage whose output goes there.'),
-        schema: z.record(z.string(), z.unknown()).describe('JSON Schema of the config: types, bounds, defaults and a sentence on each field.'),
-        defaults: z.record(z.string(), z.unknown()).describe('The fields that may be left out, with what they then are.'),
+        links: z
+          .record(z.string(), z.enum(stages))
+          .describe('Fields that a pipeline fills in, and the stage whose output goes there.'),
+        schema: z
+          .record(z.string(), z.unknown())
+          .describe('JSON Schema of the config: types, bounds, defaults and a sentence on each field.'),
+        defaults: z
+          .record(z.string(), z.unknown())
+          .describe('The fields that may be left out, with what they then are.'),
       }),
     ),
   })
   .meta({ id: 'StageCatalogue' });
 export type StageCatalogue = z.infer<typeof stageCatalogue>;
-

@@ -7,7 +7,10 @@ export const paging = {
 
 /** A page of a list, newest first. */
 export const pageOf = <T extends z.ZodType>(item: T) =>
-  z.object({ items: z.array(item), next: z.string().optional().describe('Pass it as `cursor` to get the page that follows; absent on the last one.') });
+  z.object({
+    items: z.array(item),
+    next: z.string().optional().describe('Pass it as `cursor` to get the page that follows; absent on the last one.'),
+  });
 
 export interface Page<T> {
   readonly items: T[];

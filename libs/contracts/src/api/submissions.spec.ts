@@ -8,7 +8,10 @@ describe('jobRequest', () => {
   });
 
   it('refuses the options of another stage', () => {
-    const parsed = jobRequest.safeParse({ stage: 'sft', config: { policy: 'base-1', dataset: 'demos-1', clipRange: 0.2 } });
+    const parsed = jobRequest.safeParse({
+      stage: 'sft',
+      config: { policy: 'base-1', dataset: 'demos-1', clipRange: 0.2 },
+    });
     expect(parsed.error?.issues).toMatchObject([{ code: 'unrecognized_keys', keys: ['clipRange'], path: ['config'] }]);
   });
 });
@@ -17,7 +20,13 @@ describe('pipelineRequest', () => {
   it('lets every link be left out, and nothing else', () => {
     const parsed = pipelineRequest.safeParse({ stages: Object.fromEntries(stages.map((stage) => [stage, {}])) });
     const missing = parsed.error?.issues.map((issue) => issue.path.slice(1).join('.'));
-    expect(missing).toEqual(['pretraining.dataset', 'sft.dataset', 'feedback.labeller', 'ppo.prompts', 'evaluation.prompts']);
+    expect(missing).toEqual([
+      'pretraining.dataset',
+      'sft.dataset',
+      'feedback.labeller',
+      'ppo.prompts',
+      'evaluation.prompts',
+    ]);
   });
 
   it('keeps the links it is given', () => {
@@ -32,7 +41,8 @@ describe('pipelineRequest', () => {
 
   it('links each stage to earlier ones only', () => {
     for (const stage of stages) {
-      for (const source of Object.values(pipelineLinks[stage])) expect(stages.indexOf(source)).toBeLessThan(stages.indexOf(stage));
+      for (const source of Object.values(pipelineLinks[stage]))
+        expect(stages.indexOf(source)).toBeLessThan(stages.indexOf(stage));
     }
   });
 });

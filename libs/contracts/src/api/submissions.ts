@@ -44,7 +44,10 @@ export const pipelineLinks = {
 } as const satisfies Record<StageName, Readonly<Record<string, StageName>>>;
 
 /** Policies that a pipeline's evaluation compares unless told otherwise: a name in the report and the stage it is from. */
-export const pipelinePolicies = { pretrained: 'pretraining', sft: 'sft', ppo: 'ppo' } as const satisfies Record<string, StageName>;
+export const pipelinePolicies = { pretrained: 'pretraining', sft: 'sft', ppo: 'ppo' } as const satisfies Record<
+  string,
+  StageName
+>;
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 type Optionally<T extends Shape, K> = { [P in keyof T]: P extends K ? z.ZodOptional<T[P]> : T[P] };
@@ -67,8 +70,13 @@ export const pipelineRequest = z
         ppo: linked(ppoConfig.shape, ['policy', 'reward']),
         evaluation: linked(evaluationConfig.shape, ['policies']),
       })
-      .refine((stages) => Object.values(stages).some((config) => config !== undefined), 'a pipeline needs at least one stage')
-      .describe('Config of each stage to run, in the order of the stages. What a stage left out would have made must be given by id.'),
+      .refine(
+        (stages) => Object.values(stages).some((config) => config !== undefined),
+        'a pipeline needs at least one stage',
+      )
+      .describe(
+        'Config of each stage to run, in the order of the stages. What a stage left out would have made must be given by id.',
+      ),
   })
   .meta({ id: 'PipelineRequest', description: 'Several stages in a row: each gets what the earlier ones make.' });
 export type PipelineRequest = z.infer<typeof pipelineRequest>;
@@ -94,7 +102,14 @@ export const jobView = z
     config: z.record(z.string(), z.unknown()).describe('The whole config, defaults included.'),
     lineage: z
       .object({
-        inputs: z.array(z.object({ field: z.string(), id, kind: z.string(), job: id.optional().describe('The job that makes it, where a job does.') })),
+        inputs: z.array(
+          z.object({
+            field: z.string(),
+            id,
+            kind: z.string(),
+            job: id.optional().describe('The job that makes it, where a job does.'),
+          }),
+        ),
         output: z.object({ id, kind: z.string() }).describe('What the job leaves in the store; it bears the job’s id.'),
       })
       .describe('What the job reads and what it makes.'),
@@ -108,7 +123,9 @@ export const jobPage = pageOf(jobView).meta({ id: 'JobPage' });
 
 export const jobMetrics = z
   .object({
-    points: z.array(z.object({ at: moment, attempt: z.int().min(0), step: z.int().min(0), values: z.record(z.string(), z.number()) })),
+    points: z.array(
+      z.object({ at: moment, attempt: z.int().min(0), step: z.int().min(0), values: z.record(z.string(), z.number()) }),
+    ),
   })
   .meta({ id: 'JobMetrics' });
 export type JobMetrics = z.infer<typeof jobMetrics>;
@@ -116,7 +133,13 @@ export type JobMetrics = z.infer<typeof jobMetrics>;
 export const jobLogs = z
   .object({
     lines: z.array(
-      z.object({ at: moment, attempt: z.int().min(0), level: z.enum(logLevels), message: z.string(), fields: z.record(z.string(), z.unknown()).optional() }),
+      z.object({
+        at: moment,
+        attempt: z.int().min(0),
+        level: z.enum(logLevels),
+        message: z.string(),
+        fields: z.record(z.string(), z.unknown()).optional(),
+      }),
     ),
   })
   .meta({ id: 'JobLogs' });
@@ -129,7 +152,9 @@ export const pipelineView = z
   .object({
     id,
     name: z.string().optional(),
-    state: z.enum(pipelineStates).describe('`failed` or `cancelled`: a job has ended so, and the later ones wait; `retry` goes on from there.'),
+    state: z
+      .enum(pipelineStates)
+      .describe('`failed` or `cancelled`: a job has ended so, and the later ones wait; `retry` goes on from there.'),
     seed,
     createdAt: moment,
     jobs: z.array(jobView).describe('In the order in which they run.'),

@@ -1,0 +1,77 @@
+import { type JobPayload, PavlovError } from '@pavlov/contracts';
+import { type Broker, followEvents } from '@pavlov/service-kit';
+import { type ServerEvent } from '../http/route';
+
+/** Everything that any of the sources yields, as it comes. When one fails or the reader leaves, all are ended. */
+export async function* merge<T>(
+  sources: readonly AsyncGenerator<T, void, undefined>[],
+): AsyncGenerator<T, void, undefined> {
+  const take = async (source: AsyncGenerator<T, void, undefined>) => ({ source, result: await source.next() });
+  const pending = new Map(sources.map((source) => [source, take(source)]));
+  try {
+    while (pending.size > 0) {
+      const { source, result } = await Promise.race(pending.values());
+      if (result.done === true) {
+        pending.delete(source);
+      } else {
+        pending.set(source, take(source));
+        yield result.value;
+      }
+    }
+  } finally {
+    for (const [source, next] of pending) {
+      next.catch(() => undefined); // ended by us
+      void source.return(undefined);
+    }
+  }
+}
+
+export interface Following {
+  readonly after?: string;
+  readonly signal: AbortSignal;
+}
+
+export async function* jobEvents(
+  broker: Broker,
+  jobId: string,
+  following: Following,
+): AsyncGenerator<ServerEvent, void, undefined> {
+  for await (const { id, event } of followEvents(broker, jobId, following)) yield { id, data: event };
+}
+
+/** An event’s id in a pipeline’s stream: how far each job’s stream has been read, in the order of the jobs. */
+const beginning = '0-0';
+const separator = '.';
+
+function positionsOf(after: string | undefined, count: number): string[] {
+  if (after === undefined) return Array.from({ length: count }, () => beginning);
+  const positions = after.split(separator);
+  if (positions.length === count) return positions;
+  throw new PavlovError({
+    code: 'INVALID_REQUEST',
+    message: `“${after}” is not the id of an event of this pipeline.`,
+    hint: 'Send back the id of the last event that you got, or none to begin at the beginning.',
+    field: 'Last-Event-ID',
+  });
+}
+
+/** The events of all jobs of a pipeline. @throws PavlovError INVALID_REQUEST if `after` is no event’s id */
+export function pipelineEvents(
+  broker: Broker,
+  jobs: readonly JobPayload[],
+  { after, signal }: Following,
+): AsyncIterable<ServerEvent> {
+  const positions = positionsOf(after, jobs.length);
+  async function* one({ jobId, stage }: JobPayload, index: number) {
+    for await (const { id, event } of followEvents(broker, jobId, { after: positions[index], signal })) {
+      yield { index, id, data: { jobId, stage, event } };
+    }
+  }
+  async function* all(): AsyncGenerator<ServerEvent, void, undefined> {
+    for await (const { index, id, data } of merge(jobs.map(one))) {
+      positions[index] = id;
+      yield { id: positions.join(separator), data };
+    }
+  }
+  return all();
+}

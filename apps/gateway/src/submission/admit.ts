@@ -1,0 +1,39 @@
+import { type Store } from '@pavlov/checkpoint-store';
+import { type JobPayload } from '@pavlov/contracts';
+import { errorOf, type Problem } from '../http/bad-request';
+import { checkAnswers } from './check-answers';
+import { checkInputs } from './check-inputs';
+import { checkLengths } from './check-lengths';
+import { checkTokenizers } from './check-tokenizers';
+import { createDatasetRowsReader } from './dataset-rows';
+import { createTokenizerCache, gatherFacts } from './facts';
+import { type PlannedJob } from './plan';
+
+export interface Admission {
+  /** Checks planned jobs against what there is. @throws PavlovError for the first problem, listing all */
+  admit(planned: readonly PlannedJob[]): Promise<JobPayload[]>;
+}
+
+export function createAdmission(store: Store): Admission {
+  const tokenizerOf = createTokenizerCache(store);
+  const rows = createDatasetRowsReader(store);
+  return {
+    admit: async (planned) => {
+      const jobs = planned.map(({ payload }) => payload);
+      const facts = gatherFacts({ store, jobs, tokenizerOf });
+      /** Later checks look into what earlier ones have found to be there. */
+      const checks: readonly ((job: PlannedJob) => Promise<Problem[]>)[] = [
+        (job) => checkInputs(job, facts),
+        (job) => checkTokenizers(job, facts),
+        (job) => checkAnswers(job, rows),
+        (job) => checkLengths(job, { facts, rows }),
+      ];
+      for (const check of checks) {
+        const problems: Problem[] = [];
+        for (const job of planned) problems.push(...(await check(job)));
+        if (problems.length > 0) throw errorOf(problems);
+      }
+      return jobs;
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import { type Store } from '@pavlov/checkpoint-store';
+import {
+  type ArtifactKind,
+  type DatasetManifest,
+  type JobInput,
+  inputsOf,
+  type JobPayload,
+  outputOf,
+  type StageName,
+} from '@pavlov/contracts';
+import { loadTokenizer, type Tokenizer } from '@pavlov/tokenizer';
+
+/** What is known of a model before it exists: a planned one is like the one it is made from. */
+export interface ModelFacts {
+  readonly contextLength: number;
+  /** Equal for models that can read each other’s tokens. */
+  readonly tokenizerName: string;
+  /** The tokenizer, unless it is still to be trained. */
+  readonly tokenizer?: Tokenizer;
+}
+
+export type FoundArtifact = {
+  readonly kind: ArtifactKind;
+  readonly planned: boolean;
+  readonly dataset?: DatasetManifest;
+};
+
+/** What the jobs of one submission build on: artefacts of the store, and those that the submission itself will make. */
+export interface Facts {
+  /** An artefact that exists, or that an earlier job makes. */
+  find(id: string, reader: JobPayload): Promise<FoundArtifact | undefined>;
+  /** @throws PavlovError CHECKPOINT_NOT_FOUND */
+  model(id: string): Promise<ModelFacts>;
+  /** @throws PavlovError DATASET_NOT_FOUND */
+  dataset(id: string): Promise<DatasetManifest>;
+  /** The job of this submission that will make the artefact. */
+  maker(id: string): JobPayload | undefined;
+}
+
+export const isOf = <S extends StageName>(job: JobPayload, stage: S): job is JobPayload<S> => job.stage === stage;
+
+export const inputsOfJob = <S extends StageName>({ stage, config }: JobPayload<S>): JobInput[] =>
+  inputsOf[stage](config);
+
+/** Opens the tokenizers of checkpoints; each is opened once, however many checkpoints have it. */
+export function createTokenizerCache(store: Store): (checkpoint: string, fingerprint: string) => Promise<Tokenizer> {
+  const opened = new Map<string, Promise<Tokenizer>>();
+  const open = async (checkpoint: string): Promise<Tokenizer> => {
+    const read = async (path: string): Promise<string> =>
+      (await store.checkpoints.read(checkpoint, path)).toString('utf8');
+    return loadTokenizer({
+      'tokenizer.json': await read('tokenizer.json'),
+      'tokenizer_config.json': await read('tokenizer_config.json'),
+    });
+  };
+  return (checkpoint, fingerprint) => {
+    const tokenizer = opened.get(fingerprint) ?? open(checkpoint);
+    opened.set(fingerprint, tokenizer);
+    tokenizer.catch(() => opened.delete(fingerprint));
+    return tokenizer;
+  };
+}
+
+interface FactsOptions {
+  readonly store: Store;
+  readonly jobs: readonly JobPayload[];
+  readonly tokenizerOf: ReturnType<typeof createTokenizerCache>;
+}
+
+export function gatherFacts({ store, jobs, tokenizerOf }: FactsOptions): Facts {
+  const maker = (id: string): JobPayload | undefined => jobs.find(({ jobId }) => jobId === id);
+
+  async function model(id: string): Promise<ModelFacts> {
+    const job = maker(id);
+    if (job !== undefined && isOf(job, 'pretraining')) {
+      return { contextLength: job.config.model.contextLength, tokenizerName: `trained by ${id}` };
+    }
+    const parent = job === undefined ? undefined : inputsOfJob(job).find(({ field }) => field === 'policy');
+    if (parent !== undefined) return model(parent.id);
+    const manifest = await store.checkpoints.manifest(id);
+    const tokenizer = await tokenizerOf(id, manifest.tokenizerFingerprint);
+    return { contextLength: manifest.model.contextLength, tokenizerName: manifest.tokenizerFingerprint, tokenizer };
+  }
+
+  return {
+    maker,
+    model,
+    dataset: (id) => store.datasets.manifest(id),
+    find: async (id, reader) => {
+      const job = maker(id);
+      if (job !== undefined && jobs.indexOf(job) < jobs.indexOf(reader))
+        return { kind: outputOf[job.stage], planned: true };
+      const dataset = await store.datasets.find(id);
+      if (dataset !== undefined) return { kind: dataset.kind, planned: false, dataset };
+      const checkpoint = await store.checkpoints.find(id);
+      return checkpoint && { kind: checkpoint.kind, planned: false };
+    },
+  };
+}
