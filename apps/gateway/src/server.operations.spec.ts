@@ -1,6 +1,8 @@
 import { type Completion, type CompletionPayload, inferenceQueue } from '@pavlov/contracts';
+import { launchPrivateRedis, stopRedis } from '@pavlov/service-kit';
 import { startTestRedis, type TestRedis } from '@pavlov/testing';
 import { UnrecoverableError, Worker } from 'bullmq';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Harness, openHarness, publishCheckpoint } from './fixtures/harness';
 
 describe('operations', () => {
@@ -107,7 +109,7 @@ describe('operations', () => {
     it('are refused at once where too many wait', async () => {
       await serve(() => new Promise(() => undefined));
       const crowd = Array.from({ length: 5 }, () => ask());
-      while ((await gateway.broker.redis.llen(waiting())) < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+      while ((await gateway.broker.redis.llen(waiting())) < 2) await sleep(10);
       const late = await ask();
       expect({ status: late.status, code: late.body.code }).toEqual({ status: 503, code: 'SERVICE_UNAVAILABLE' });
       await Promise.all(crowd);
@@ -183,15 +185,19 @@ describe('operations', () => {
       expect(text).toMatch(/pavlov_queue_jobs\{[^}]*queue="sft",state="waiting"[^}]*\} 0/);
     });
 
-    it('says that it cannot work without Redis, and refuses what needs it', async () => {
+    it('says that it cannot work while Redis is away, and goes on once it is back', async () => {
       const other = await startTestRedis();
-      const lonely = await openHarness(other);
+      const patient = await openHarness(other);
+      await stopRedis({ home: other.home });
+      expect((await patient.refusal('GET', '/readyz')).message).toBe('Not ready: redis.');
+      expect((await patient.refusal('GET', '/v1/jobs')).code).toBe('SERVICE_UNAVAILABLE');
+      expect((await patient.call('GET', '/healthz')).status).toBe(200);
+      expect((await patient.call<string>('GET', '/metrics')).body).toContain('pavlov_http_request_seconds');
+      await launchPrivateRedis({ home: other.home });
+      while ((await patient.call('GET', '/readyz')).status !== 200) await sleep(50);
+      expect((await patient.call('GET', '/v1/jobs')).status).toBe(200);
+      await patient.close();
       await other.stop();
-      expect((await lonely.refusal('GET', '/readyz')).message).toBe('Not ready: redis.');
-      expect((await lonely.refusal('GET', '/v1/jobs')).code).toBe('SERVICE_UNAVAILABLE');
-      expect((await lonely.call('GET', '/healthz')).status).toBe(200);
-      expect((await lonely.call<string>('GET', '/metrics')).body).toContain('pavlov_http_request_seconds');
-      await lonely.close();
     });
   });
 });
