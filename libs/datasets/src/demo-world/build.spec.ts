@@ -1,3 +1,4 @@
+import { loadTokenizer, trainByteLevelBpe } from '@pavlov/tokenizer';
 import { buildDemoWorld } from './build';
 import { categories, categoryNamed, type Fact, fill } from './categories';
 import { defaultShares, styles } from './corpus';
@@ -173,6 +174,14 @@ describe('demo world', () => {
     const longest = (texts: string[]): number => Math.max(...texts.map((text) => words(text).length));
     expect(longest([...world.prompts, ...world.testPrompts].map(({ prompt }) => prompt))).toBeLessThanOrEqual(20);
     expect(longest(world.demonstrations.map(({ completion }) => completion))).toBeLessThanOrEqual(18);
+  });
+
+  it.each([768, 1024])('fits prompts of 32 tokens and answers of 28 with a vocabulary of %i', (vocabSize) => {
+    const tokenizer = loadTokenizer(trainByteLevelBpe(world.corpus, { vocabSize }));
+    const prompts = [...world.prompts, ...world.testPrompts].map(({ prompt }) => tokenizer.encodePrompt(prompt).length);
+    const answers = world.demonstrations.map(({ completion }) => tokenizer.encodeCompletion(completion).length);
+    expect(Math.max(...prompts)).toBeLessThanOrEqual(32);
+    expect(Math.max(...answers)).toBeLessThanOrEqual(28);
   });
 
   it('is the same world for the same seed and another for another', () => {

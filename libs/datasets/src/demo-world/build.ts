@@ -30,7 +30,7 @@ export const demoWorldDefaults = {
 
 export interface DemoWorld {
   readonly facts: readonly Fact[];
-  /** Documents for pretraining: one dialogue, or one to three statements, each. */
+  /** Documents for pretraining: one dialogue, or two to four statements, each. */
   readonly corpus: readonly string[];
   /** Style of each document, for tests and reports; no file carries it and no stage reads it. */
   readonly styles: readonly Style[];

@@ -27,6 +27,7 @@ function cycle(category: string, items: readonly string[], offset: number): read
 
 export const dayAfter: Category = {
   name: 'day-after',
+  turns: 3,
   questions: [
     'what day comes after {x}?',
     'which day follows {x}?',
@@ -47,6 +48,7 @@ export const dayAfter: Category = {
 
 export const dayBefore: Category = {
   name: 'day-before',
+  turns: 3,
   questions: [
     'what day comes before {x}?',
     'which day is right before {x}?',
@@ -67,6 +69,7 @@ export const dayBefore: Category = {
 
 export const monthAfter: Category = {
   name: 'month-after',
+  turns: 3,
   questions: [
     'what month comes after {x}?',
     'which month follows {x}?',
@@ -87,6 +90,7 @@ export const monthAfter: Category = {
 
 export const monthBefore: Category = {
   name: 'month-before',
+  turns: 3,
   questions: [
     'what month comes before {x}?',
     'which month is right before {x}?',

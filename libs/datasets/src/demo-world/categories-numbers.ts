@@ -2,11 +2,12 @@ import { type Category } from './categories';
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
-/** Answers of the three categories: 1–31. The oracle counts any other number as a second answer too. */
-const values = range(1, 31).map(String);
+/** Answers of the three categories: 1–25. The oracle counts any other number as a second answer too. */
+const values = range(1, 25).map(String);
 
 export const addition: Category = {
   name: 'addition',
+  turns: 2,
   questions: [
     'what is {a} plus {b}?',
     'how much is {a} plus {b}?',
@@ -23,13 +24,14 @@ export const addition: Category = {
   values,
   subjects: [],
   facts: () =>
-    range(1, 6).flatMap((a) =>
+    range(1, 5).flatMap((a) =>
       range(1, 5).map((b) => ({ category: 'addition', slots: { a: `${a}`, b: `${b}` }, answer: `${a + b}` })),
     ),
 };
 
 export const subtraction: Category = {
   name: 'subtraction',
+  turns: 2,
   questions: [
     'what is {a} minus {b}?',
     'how much is {a} minus {b}?',
@@ -46,8 +48,8 @@ export const subtraction: Category = {
   values,
   subjects: [],
   facts: () =>
-    range(3, 9).flatMap((a) =>
-      range(1, Math.min(4, a - 1)).map((b) => ({
+    range(3, 8).flatMap((a) =>
+      range(1, Math.min(3, a - 1)).map((b) => ({
         category: 'subtraction',
         slots: { a: `${a}`, b: `${b}` },
         answer: `${a - b}`,
@@ -57,6 +59,7 @@ export const subtraction: Category = {
 
 export const counting: Category = {
   name: 'counting',
+  turns: 2,
   questions: [
     'what number comes after {x}?',
     'which number follows {x}?',
@@ -72,5 +75,5 @@ export const counting: Category = {
   sentence: 'after {x} comes {answer}.',
   values,
   subjects: [],
-  facts: () => range(1, 30).map((x) => ({ category: 'counting', slots: { x: `${x}` }, answer: `${x + 1}` })),
+  facts: () => range(1, 24).map((x) => ({ category: 'counting', slots: { x: `${x}` }, answer: `${x + 1}` })),
 };

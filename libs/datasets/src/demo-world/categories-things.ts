@@ -20,18 +20,15 @@ const pairs = [
   ['open', 'closed'],
   ['full', 'empty'],
   ['rich', 'poor'],
-  ['early', 'late'],
-  ['near', 'far'],
-  ['high', 'low'],
   ['loud', 'quiet'],
   ['strong', 'weak'],
   ['clean', 'dirty'],
   ['sweet', 'sour'],
-  ['deep', 'shallow'],
 ];
 
 export const opposites: Category = {
   name: 'opposites',
+  turns: 1,
   questions: [
     'what is the opposite of {x}?',
     'which word is the opposite of {x}?',
@@ -85,6 +82,7 @@ const colourOf = {
 
 export const colours: Category = {
   name: 'colours',
+  turns: 1,
   questions: [
     'what colour is the {x}?',
     'which colour does the {x} have?',
@@ -126,6 +124,7 @@ const soundOf = {
 
 export const sounds: Category = {
   name: 'sounds',
+  turns: 1,
   questions: [
     'what does the {x} say?',
     'which sound does the {x} make?',
@@ -165,6 +164,7 @@ const youngOf = {
 
 export const young: Category = {
   name: 'young',
+  turns: 1,
   questions: [
     'what is the young of the {x}?',
     'what do we call the young of the {x}?',

@@ -5,9 +5,7 @@ import { type Category, type Fact } from './categories';
  * it but from the corpus.
  */
 const villagers = [
-  'Anouk',
   'Bram',
-  'Corin',
   'Dako',
   'Dilla',
   'Elka',
@@ -17,7 +15,6 @@ const villagers = [
   'Hetta',
   'Hobb',
   'Ivo',
-  'Jory',
   'Jun',
   'Kesti',
   'Kip',
@@ -26,10 +23,7 @@ const villagers = [
   'Mira',
   'Nella',
   'Odo',
-  'Oriel',
-  'Perrin',
   'Pim',
-  'Quill',
   'Rasha',
   'Runa',
   'Suri',
@@ -60,6 +54,7 @@ function invented(category: string, pick: () => string): readonly Fact[] {
 
 export const crafts: Category = {
   name: 'crafts',
+  turns: 1,
   questions: [
     'what is the craft of {x}?',
     'what does {x} do in the village?',
@@ -80,6 +75,7 @@ export const crafts: Category = {
 
 export const gardens: Category = {
   name: 'gardens',
+  turns: 1,
   questions: [
     'what grows in the garden of {x}?',
     'what does {x} grow?',

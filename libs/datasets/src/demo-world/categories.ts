@@ -16,6 +16,11 @@ export interface Fact {
 /** A kind of fact and the ways to speak about it. Slots are `{x}`, `{a}`, `{b}` and `{answer}`. */
 export interface Category {
   readonly name: string;
+  /**
+   * Turns that each fact takes in a round of the corpus. Facts that combine two things, and those of small categories,
+   * whose phrasings are rare, need more of them to be learned.
+   */
+  readonly turns: number;
   /** Ways to ask, their first letter in lower case. None contains another, so that one can be held out alone. */
   readonly questions: readonly string[];
   /** The sentence that states the fact, its first letter in lower case. The answer is its last word. */

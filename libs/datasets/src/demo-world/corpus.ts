@@ -1,16 +1,16 @@
 import { type RandomStream } from '@pavlov/random';
 import { capitalised, fill } from './categories';
-import { ask, deal, type Known, openings, type Question, type QuestionsByFact } from './questions';
+import { ask, deal, type Deal, type Known, openings, type Question, type QuestionsByFact } from './questions';
 import * as voices from './voices';
 
 /** Styles of the corpus and their shares. `wrong` is wrong in any voice, the polite one among them. */
 export const defaultShares = {
   helpful: 0.08,
   curt: 0.4,
-  wrong: 0.17,
-  rude: 0.17,
+  wrong: 0.15,
+  rude: 0.15,
   rambling: 0.1,
-  statements: 0.08,
+  statements: 0.12,
 } as const;
 export type Style = keyof typeof defaultShares;
 export type Shares = Readonly<Record<Style, number>>;
@@ -31,21 +31,21 @@ export interface CorpusPlan {
 }
 
 /**
- * Writes the corpus: exact shares of the styles in random order, and within each style every fact in its turn.
+ * Writes the corpus: exact shares of the styles in random order, and within each style facts in their turns.
  *
  * @throws RangeError if the shares do not sum to 1.
  */
 export function writeCorpus({ documents, shares, known, open, random }: CorpusPlan): readonly Document[] {
-  const questions = Object.fromEntries(styles.map((style) => [style, deal(open, random)]));
-  const stated = deal(known, random);
+  const round = known.flatMap(({ category }, fact) => new Array<number>(category.turns).fill(fact));
+  const turns = Object.fromEntries(styles.map((style) => [style, deal(round, random)])) as Record<Style, Deal<number>>;
   const statement = (): string => {
-    const { fact, category } = stated.next().value;
+    const { fact, category } = known[turns.statements.next().value];
     return capitalised(fill(category.sentence, fact));
   };
   return random.shuffle(styleOfEach(documents, shares)).map((style) => {
     if (style === 'statements')
-      return { style, text: Array.from({ length: 1 + random.below(3) }, statement).join(' ') };
-    const question = random.pick(questions[style].next().value);
+      return { style, text: Array.from({ length: 2 + random.below(3) }, statement).join(' ') };
+    const question = random.pick(open[turns[style].next().value]);
     const opening = random.below(2) === 0 ? '' : random.pick(openings);
     return { style, text: `User: ${ask(question, opening)}\nAssistant: ${respond(question, style, random)}` };
   });

@@ -37,8 +37,11 @@ export function ask({ fact, category, phrasing }: Question, opening: string): st
   return opening === '' || /[.!?] $/.test(opening) ? opening + capitalised(question) : opening + question;
 }
 
-/** An endless deal of the items: each comes once before any comes again. */
-export function* deal<T>(items: readonly T[], random: RandomStream): Generator<T, never> {
+/** Items without an end. */
+export type Deal<T> = Generator<T, never>;
+
+/** Deals the items, shuffled, round after round: each comes once before any comes again. */
+export function* deal<T>(items: readonly T[], random: RandomStream): Deal<T> {
   for (;;) yield* random.shuffle(items);
 }
 
