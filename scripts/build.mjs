@@ -1,5 +1,5 @@
 // Bundles the services: `node scripts/build.mjs` builds all, `node scripts/build.mjs ppo sft` some.
-// Every `main.ts` and `trainer.ts` of an app becomes one file under dist/apps/<app>/; packages stay in node_modules.
+// Every `main.ts`, `trainer.ts` and `completer.ts` of an app becomes one file under dist/apps/<app>/; packages stay in node_modules.
 import { build } from 'esbuild';
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -16,7 +16,7 @@ for (const name of wanted) {
 }
 
 for (const name of wanted.length > 0 ? wanted : all) {
-  const entryPoints = ['main', 'trainer']
+  const entryPoints = ['main', 'trainer', 'completer']
     .map((file) => join(root, 'apps', name, 'src', `${file}.ts`))
     .filter(existsSync);
   if (entryPoints.length === 0) continue;

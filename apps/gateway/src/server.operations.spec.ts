@@ -68,7 +68,7 @@ describe('operations', () => {
         temperature: 0.7,
         topK: 0,
         topP: 1,
-        maxNewTokens: 64,
+        maxNewTokens: 32,
         n: 2,
         seed: 0,
       });

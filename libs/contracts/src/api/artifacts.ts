@@ -67,7 +67,7 @@ const completionOptions = {
   checkpoint: checkpointId,
   ...sampling,
   temperature: sampling.temperature.default(0.7),
-  maxNewTokens: sampling.maxNewTokens.default(64),
+  maxNewTokens: sampling.maxNewTokens.default(32),
   n: z.int().min(1).max(16).default(1).describe('How many answers.'),
   seed: seed.default(0),
 };

@@ -1,0 +1,82 @@
+import { type Store } from '@pavlov/checkpoint-store';
+import { type Completion, type CompletionRequest, PavlovError } from '@pavlov/contracts';
+import { createGenerator, type Generator } from '@pavlov/model';
+import { type Engine } from '@pavlov/tensor';
+import { loadCheckpoint, type LoadedCheckpoint } from '@pavlov/training';
+import { keepRecentlyUsed } from './recently-used';
+
+/** Checkpoints in memory: enough to compare the stages of one pipeline. */
+const keptCheckpoints = 4;
+/** Compiled generators in memory, each with its caches. */
+const keptGenerators = 4;
+/** Prompts are rounded up to a multiple of this, so that one compiled generator serves many lengths. */
+const promptStep = 16;
+
+/** Answers requests, one at a time. */
+export interface Completer {
+  /** @throws PavlovError CHECKPOINT_NOT_FOUND, CHECKPOINT_WRONG_KIND, SEQUENCE_TOO_LONG */
+  complete(request: CompletionRequest): Promise<Completion>;
+}
+
+/** Room for prompt and answer. A function of the request alone, as the last bits of a result depend on the shape. */
+export interface Room {
+  readonly batch: number;
+  readonly maxPromptTokens: number;
+  readonly maxNewTokens: number;
+}
+
+/** @throws PavlovError SEQUENCE_TOO_LONG if the prompt leaves no room for an answer */
+export function roomFor(asked: { promptTokens: number; maxNewTokens: number; n: number; contextLength: number }): Room {
+  const { promptTokens, n, contextLength } = asked;
+  const maxNewTokens = Math.min(asked.maxNewTokens, contextLength - promptTokens);
+  if (maxNewTokens < 1) {
+    throw new PavlovError({
+      code: 'SEQUENCE_TOO_LONG',
+      field: 'prompt',
+      message: `The prompt has ${promptTokens} tokens; the context of the model holds ${contextLength}, an answer included.`,
+      hint: 'Shorten the prompt, or ask a model with a longer context.',
+    });
+  }
+  const rounded = Math.ceil(promptTokens / promptStep) * promptStep;
+  return { batch: n, maxPromptTokens: Math.min(rounded, contextLength - maxNewTokens), maxNewTokens };
+}
+
+export function createCompleter({ store, engine }: { store: Store; engine: Engine }): Completer {
+  const checkpoints = keepRecentlyUsed<LoadedCheckpoint>({ limit: keptCheckpoints });
+  const generators = keepRecentlyUsed<Generator>({
+    limit: keptGenerators,
+    dispose: (generator) => generator.dispose(),
+  });
+
+  return {
+    async complete(request) {
+      const started = performance.now();
+      const { checkpoint, prompt, messages, temperature, topK, topP, n, seed } = request;
+      const load = () => loadCheckpoint(store, { id: checkpoint, head: 'lm' });
+      const { model, parameters, tokenizer } = await checkpoints.get(checkpoint, load);
+      const ids = tokenizer.encodePrompt(messages ?? prompt ?? '');
+      const { maxNewTokens, contextLength } = { ...request, contextLength: model.contextLength };
+      const shape = { config: model, ...roomFor({ promptTokens: ids.length, maxNewTokens, n, contextLength }) };
+      const generator = await generators.get(JSON.stringify(shape), () => createGenerator(engine, shape));
+      const { responses, logprobs, finished } = await generator.generate({
+        parameters,
+        prompts: Array.from({ length: n }, () => ids),
+        temperature,
+        topK,
+        topP,
+        eosId: tokenizer.eosId,
+        stopAtEos: true,
+        seed,
+        purpose: 'inference/completion',
+        step: 0,
+      });
+      const choices = responses.map((response, index) => ({
+        text: tokenizer.decode(response, { skipSpecialTokens: true }).trim(),
+        finish: finished[index] ? ('stop' as const) : ('length' as const),
+        tokens: response.length,
+        logprob: logprobs[index].reduce((sum, logprob) => sum + logprob, 0),
+      }));
+      return { checkpoint, choices, promptTokens: ids.length, seconds: (performance.now() - started) / 1000 };
+    },
+  };
+}
