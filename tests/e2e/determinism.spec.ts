@@ -24,23 +24,43 @@ async function trainAll({ seed, threads }: { seed: number; threads: number }): P
   const root = await mkdtemp(join(tmpdir(), 'pavlov-determinism-'));
   folders.push(root);
   const store = openStore({ root });
-  for (const kind of ['text', 'demonstrations', 'prompts', 'rankings'] as const) await publishRows(store, { id: kind, kind, rows: tinyWorld[kind] });
-  const run = async <S extends StageName>(stage: S, train: Train<S>, inputs: Record<string, unknown>): Promise<TestTrainerContext<S>> => {
+  for (const kind of ['text', 'demonstrations', 'prompts', 'rankings'] as const)
+    await publishRows(store, { id: kind, kind, rows: tinyWorld[kind] });
+  const run = async <S extends StageName>(
+    stage: S,
+    train: Train<S>,
+    inputs: Record<string, unknown>,
+  ): Promise<TestTrainerContext<S>> => {
     const config = { ...tinyConfigs[stage as keyof typeof tinyConfigs], ...inputs };
     const context = await createTrainerContext({ stage, jobId: `${stage}-job`, config, seed, threads, store });
     await train(context);
     return context;
   };
   await run('pretraining', pretraining, { dataset: 'text' });
-  await run('sft', sft, { policy: 'pretraining-job', dataset: 'demonstrations', pretrainingMix: { dataset: 'text', batchSize: 2 } });
-  await run('reward-modeling', rewardModeling, { policy: 'sft-job', rankings: 'rankings', demonstrations: 'demonstrations' });
-  const ppoContext = await run('ppo', ppo, { policy: 'sft-job', reward: 'reward-modeling-job', prompts: 'prompts', ptx: { dataset: 'text', batchSize: 2 } });
+  await run('sft', sft, {
+    policy: 'pretraining-job',
+    dataset: 'demonstrations',
+    pretrainingMix: { dataset: 'text', batchSize: 2 },
+  });
+  await run('reward-modeling', rewardModeling, {
+    policy: 'sft-job',
+    rankings: 'rankings',
+    demonstrations: 'demonstrations',
+  });
+  const ppoContext = await run('ppo', ppo, {
+    policy: 'sft-job',
+    reward: 'reward-modeling-job',
+    prompts: 'prompts',
+    ptx: { dataset: 'text', batchSize: 2 },
+  });
   return { store, ppo: ppoContext };
 }
 
 const weightsOf = async ({ store }: TrainedPipeline): Promise<Record<string, string>> => {
   const manifests = await store.checkpoints.list();
-  return Object.fromEntries(manifests.map(({ id, files }) => [id, files.find(({ path }) => path === 'model.safetensors')?.sha256 ?? 'none']));
+  return Object.fromEntries(
+    manifests.map(({ id, files }) => [id, files.find(({ path }) => path === 'model.safetensors')?.sha256 ?? 'none']),
+  );
 };
 
 describe('a pipeline', () => {
@@ -52,7 +72,9 @@ describe('a pipeline', () => {
     const weights = await weightsOf(once);
     expect(Object.keys(weights).sort()).toEqual(['ppo-job', 'pretraining-job', 'reward-modeling-job', 'sft-job']);
     expect(await weightsOf(again)).toEqual(weights);
-    expect(again.ppo.curves.map(({ values }) => values['objective/scores'])).toEqual(once.ppo.curves.map(({ values }) => values['objective/scores']));
+    expect(again.ppo.curves.map(({ values }) => values['objective/scores'])).toEqual(
+      once.ppo.curves.map(({ values }) => values['objective/scores']),
+    );
   }, 120_000);
 
   it('ends in other bytes with another seed', async () => {

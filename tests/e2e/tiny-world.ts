@@ -8,7 +8,10 @@ const answer = (index: number): string => `${numbers[(index % 7) + 1]}.`;
 
 export const tinyWorld: { [K in keyof DatasetRows]: DatasetRows[K][] } = {
   text: Array.from({ length: 60 }, (_, index) => ({ text: `User: ${question(index)}\nAssistant: ${answer(index)}` })),
-  demonstrations: Array.from({ length: 14 }, (_, index) => ({ prompt: question(index), completion: `Of course. ${answer(index)}` })),
+  demonstrations: Array.from({ length: 14 }, (_, index) => ({
+    prompt: question(index),
+    completion: `Of course. ${answer(index)}`,
+  })),
   prompts: Array.from({ length: 7 }, (_, index) => ({ prompt: question(index) })),
   rankings: Array.from({ length: 12 }, (_, index) => ({
     prompt: question(index),

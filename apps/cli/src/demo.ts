@@ -1,10 +1,4 @@
-import {
-  reportFiles,
-  type DatasetKind,
-  type DatasetManifest,
-  type EvaluationReport,
-  type PipelineView,
-} from '@pavlov/contracts';
+import { type DatasetKind, type DatasetManifest, type EvaluationReport, type PipelineView } from '@pavlov/contracts';
 import { buildDemoWorld } from '@pavlov/datasets';
 import { writeFile } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
@@ -65,8 +59,8 @@ async function runPipeline(
   process.stdout.write(`\nPipeline ${submitted.id}, seed ${seed}\n\n`);
   const pipeline = await follow(client, submitted.id);
   const evaluationId = pipeline.jobs.find((job) => job.stage === 'evaluation')?.id;
-  const evaluation = await client.get<EvaluationReport>(`/v1/reports/${evaluationId}/files/${reportFiles.json}`);
-  return { pipeline, evaluation };
+  const { report } = await client.get<{ report: EvaluationReport }>(`/v1/reports/${evaluationId}`);
+  return { pipeline, evaluation: report };
 }
 
 async function uploadDemoWorld(client: Client, seed: number): Promise<DemoDatasets> {

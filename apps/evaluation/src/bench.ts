@@ -1,5 +1,11 @@
 import { type PromptRow } from '@pavlov/contracts';
-import { createGenerator, createRewardScorer, createScorer, type Generation } from '@pavlov/model';
+import {
+  createGenerator,
+  createRewardScorer,
+  createScorer,
+  type GenerateOptions,
+  type Generation,
+} from '@pavlov/model';
 import { type TrainerContext } from '@pavlov/service-kit';
 import { type Engine } from '@pavlov/tensor';
 import { compileLmStep, openTextBatches, type LoadedCheckpoint } from '@pavlov/training';
@@ -8,7 +14,7 @@ import { compileLmStep, openTextBatches, type LoadedCheckpoint } from '@pavlov/t
 export interface Bench {
   /** Compiles what answering takes, so that no policy's speed includes it. */
   prepare(policy: LoadedCheckpoint): Promise<void>;
-  answer(policy: LoadedCheckpoint, options: { temperature: number; purpose: string }): Promise<Generation>;
+  answer(policy: LoadedCheckpoint): Promise<Generation>;
   /** Reward of each answer; nothing without a reward model. */
   score(generation: Generation): Promise<Float32Array | undefined>;
   /** Mean over answers of Σ log π − log π_ref, in nats; nothing without a reference. */
@@ -24,6 +30,8 @@ interface BenchOptions {
   readonly reward?: LoadedCheckpoint;
   readonly reference?: LoadedCheckpoint;
 }
+
+type Sampling = Pick<GenerateOptions, 'temperature' | 'topK' | 'topP' | 'purpose'>;
 
 export async function createBench({ context, engine, prompts, reward, reference }: BenchOptions): Promise<Bench> {
   const { config, seed, store } = context;
@@ -53,27 +61,30 @@ export async function createBench({ context, engine, prompts, reward, reference 
       }),
     );
 
-  const answer: Bench['answer'] = async (policy, { temperature, purpose }) => {
+  const sample = async (policy: LoadedCheckpoint, options: Sampling): Promise<Generation> => {
     const generator = await generatorFor(policy);
     const { eosId } = policy.tokenizer;
     return generator.generate({
       parameters: policy.parameters,
       prompts: encode(policy),
-      temperature,
-      topK: config.topK,
-      topP: config.topP,
       eosId,
       stopAtEos: true,
       seed,
-      purpose,
       step: 0,
+      ...options,
     });
   };
 
   return {
     prepare: async (policy) => void (await generatorFor(policy)),
 
-    answer,
+    answer: (policy) =>
+      sample(policy, {
+        temperature: config.temperature,
+        topK: config.topK,
+        topP: config.topP,
+        purpose: 'evaluation/answers',
+      }),
 
     score: async ({ responses }) => {
       if (reward === undefined) return undefined;
@@ -90,13 +101,14 @@ export async function createBench({ context, engine, prompts, reward, reference 
 
     klToReference: async (policy) => {
       if (reference === undefined) return undefined;
-      const generation = await answer(policy, { temperature: 1, purpose: 'evaluation/kl' });
+      const generation = await sample(policy, { temperature: 1, purpose: 'evaluation/kl' });
       const prompted = encode(policy);
       const sequences = prompted.map((prompt, index) => [...prompt, ...generation.responses[index]]);
       const from = prompted.map((prompt) => prompt.length);
-      const scorer = await scorerFor(policy);
-      const logprobs = await scorer.logprobs({ parameters: policy.parameters, sequences, from, temperature: 1 });
-      const others = await scorer.logprobs({ parameters: reference.parameters, sequences, from, temperature: 1 });
+      const measure = async (model: LoadedCheckpoint): Promise<Float32Array[]> =>
+        (await scorerFor(model)).logprobs({ parameters: model.parameters, sequences, from, temperature: 1 });
+      const logprobs = await measure(policy);
+      const others = await measure(reference);
       let total = 0;
       logprobs.forEach((row, index) => row.forEach((logprob, token) => (total += logprob - others[index][token])));
       return total / sequences.length;

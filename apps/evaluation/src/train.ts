@@ -43,7 +43,7 @@ export const train: Train<'evaluation'> = async (context) => {
     const startedAt = performance.now();
 
     // 1.
-    const generation = await bench.answer(policy, { temperature: config.temperature, purpose: 'evaluation/answers' });
+    const generation = await bench.answer(policy);
     clock.add(generation.tokens);
     const tokensPerSecond = clock.lap();
     const texts = generation.responses.map((ids) => policy.tokenizer.decode(ids, { skipSpecialTokens: true }).trim());

@@ -42,7 +42,7 @@ export async function compileReward(
     ({ tokens, last, pairWeights, ...parameters }) => {
       const { loss, gradients } = gradientsOf((weights) => {
         const perToken = scalarScores(weights, hiddenStates(weights, tokens, options.model)); // [P·K·T]
-        // A sum over one chosen column each: a gather would add gradients in parallel, in no fixed order.
+        // A sum over one chosen column each.
         const chosen = tf.reshape(selectReal({ values: perToken, mask: last }), [rows, columns]); // [P·K, T]
         const scores = tf.reshape(tf.sum(chosen, 1), [prompts, answers]); // [P, K]
         return rankingLoss({ scores, pairWeights });

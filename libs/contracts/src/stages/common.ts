@@ -9,7 +9,11 @@ export const optimiser = {
   weightDecay: z.number().min(0).default(0).describe('Decoupled weight decay, on matrices only.'),
   beta1: z.number().min(0).max(0.9999).default(0.9).describe('Decay of the first moment.'),
   beta2: z.number().min(0).max(0.99999).default(0.95).describe('Decay of the second moment.'),
-  epsilon: z.number().positive().default(1e-8).describe('Added to the root of the second moment, as PyTorch places it.'),
+  epsilon: z
+    .number()
+    .positive()
+    .default(1e-8)
+    .describe('Added to the root of the second moment, as PyTorch places it.'),
   clipNorm: z.number().positive().default(1).describe('Largest global norm of a gradient.'),
 };
 
@@ -20,4 +24,8 @@ export const sampling = {
   maxNewTokens: positiveInt.max(4096).describe('Longest answer, with its end-of-sequence token.'),
 };
 
-export const heldOutFraction = z.number().min(0).max(0.5).describe('Share of the rows kept out of training and measured.');
+export const heldOutFraction = z
+  .number()
+  .min(0)
+  .max(0.5)
+  .describe('Share of the rows kept out of training and measured.');

@@ -28,7 +28,8 @@ export const evaluationConfig = z
   })
   .superRefine((config, context) => {
     const names = config.policies.map((policy) => policy.name);
-    if (new Set(names).size !== names.length) context.addIssue({ code: 'custom', path: ['policies'], message: 'each policy needs a name of its own' });
+    if (new Set(names).size !== names.length)
+      context.addIssue({ code: 'custom', path: ['policies'], message: 'each policy needs a name of its own' });
     for (const side of ['challenger', 'baseline'] as const) {
       const name = config.winRate?.[side];
       if (name !== undefined && !names.includes(name)) {

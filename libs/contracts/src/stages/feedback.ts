@@ -6,9 +6,19 @@ export const oracles = ['demo-world'] as const;
 
 const simulated = z.strictObject({
   kind: z.literal('simulated'),
-  oracle: z.enum(oracles).describe('The known truth that the simulated labeller sees through noise. It needs prompts with an `answer`.'),
-  noise: z.number().positive().default(0.5).describe('Bradley–Terry temperature: how large a difference in utility it takes to be sure.'),
-  tieThreshold: z.number().min(0).default(0.1).describe('Noisy utilities closer than this are ranked equal.'),
+  oracle: z
+    .enum(oracles)
+    .describe('The known truth that the simulated labeller sees through noise. It needs prompts with an `answer`.'),
+  noise: z
+    .number()
+    .positive()
+    .default(0.2)
+    .describe('Bradley–Terry temperature: how large a difference in utility it takes to be sure.'),
+  tieThreshold: z
+    .number()
+    .min(0)
+    .default(0.6)
+    .describe('Step of the scale that the labeller rates on: answers on the same mark are ranked equal.'),
 });
 const imported = z.strictObject({
   kind: z.literal('import'),
@@ -31,7 +41,8 @@ export const feedbackConfig = z
   .superRefine((config, context) => {
     if (config.labeller.kind === 'import') return;
     for (const field of ['policy', 'prompts'] as const) {
-      if (config[field] === undefined) context.addIssue({ code: 'custom', path: [field], message: `a ${config.labeller.kind} labeller needs it` });
+      if (config[field] === undefined)
+        context.addIssue({ code: 'custom', path: [field], message: `a ${config.labeller.kind} labeller needs it` });
     }
   });
 export type FeedbackConfig = z.infer<typeof feedbackConfig>;

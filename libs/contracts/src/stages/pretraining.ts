@@ -6,18 +6,23 @@ import { fraction, heldOutFraction, optimiser, positiveInt } from './common';
 export const transformerShape = z
   .strictObject({
     layers: positiveInt.max(96).default(4).describe('Transformer blocks.'),
-    heads: positiveInt.max(128).default(4).describe('Attention heads; they divide the width.'),
+    heads: positiveInt.max(128).default(4).describe('Attention heads; the width is a multiple of 8 for each.'),
     width: positiveInt.max(16384).default(128).describe('Size of the residual stream.'),
     contextLength: positiveInt.max(8192).default(64).describe('Longest sequence, in tokens.'),
   })
-  .refine((shape) => shape.width % shape.heads === 0, { path: ['width'], message: 'the heads must divide the width' });
+  .refine((shape) => shape.width % (8 * shape.heads) === 0, {
+    path: ['width'],
+    message: 'it must be a multiple of 8 for every head: cached attention works on 8 numbers at a time',
+  });
 
 export const pretrainingConfig = z
   .strictObject({
     dataset: datasetId.describe('Dataset of kind `text`.'),
     model: transformerShape.prefault({}).describe('Size of the transformer.'),
     tokenizer: z
-      .strictObject({ vocabSize: z.int().min(258).max(65_536).default(512).describe('Entries, with 256 bytes and 2 special tokens.') })
+      .strictObject({
+        vocabSize: z.int().min(258).max(65_536).default(512).describe('Entries, with 256 bytes and 2 special tokens.'),
+      })
       .prefault({})
       .describe('Byte-level BPE, trained on the same corpus.'),
     ...optimiser,
@@ -30,5 +35,8 @@ export const pretrainingConfig = z
     heldOutFraction: heldOutFraction.default(0.05),
     evaluateEvery: positiveInt.default(100).describe('Steps between two measurements of the held-out perplexity.'),
   })
-  .refine((config) => config.warmupSteps < config.steps, { path: ['warmupSteps'], message: 'the warm-up must end before the last step' });
+  .refine((config) => config.warmupSteps < config.steps, {
+    path: ['warmupSteps'],
+    message: 'the warm-up must end before the last step',
+  });
 export type PretrainingConfig = z.infer<typeof pretrainingConfig>;

@@ -15,7 +15,11 @@ export const sftConfig = z.strictObject({
   pretrainingMix: z
     .strictObject({
       dataset: datasetId.describe('Dataset of kind `text`.'),
-      coefficient: z.number().positive().default(0.1).describe('Weight of the pretraining loss beside the demonstrations’.'),
+      coefficient: z
+        .number()
+        .positive()
+        .default(0.1)
+        .describe('Weight of the pretraining loss beside the demonstrations’.'),
       batchSize: positiveInt.max(4096).default(8).describe('Pretraining sequences per step.'),
     })
     .optional()
