@@ -31,7 +31,7 @@ describe('compile', () => {
       [
         'an op without a rule',
         ({ x }: Record<string, tf.Tensor>) => ({ y: tf.atan(x) }),
-        /op Atan has no rule.*README/,
+        /op Atan has no rule; the README/,
       ],
       ['a bool output', ({ x }: Record<string, tf.Tensor>) => ({ y: tf.greater(x, 0) }), /Output "y" is bool; cast it/],
       ['no output', () => ({}), /at least one input and one output/],
@@ -276,6 +276,15 @@ describe('compile', () => {
 describe('createEngine', () => {
   it('says how to install the TensorFlow backend where it is absent', async () => {
     await expect(createEngine({ backend: 'tensorflow' })).rejects.toThrow(/npm install .*@tensorflow\/tfjs-node/);
+  });
+
+  it('reaches ONNX Runtime by its C API unless told otherwise', async () => {
+    const engines = [
+      await createEngine(),
+      await createEngine({ binding: 'node' }),
+      await createEngine({ backend: 'cpu' }),
+    ];
+    expect(engines.map(({ binding }) => binding)).toEqual(['c-api', 'node', undefined]);
   });
 
   it('refuses thread counts that are none', async () => {

@@ -1,7 +1,7 @@
 import { tf } from './tf';
 import type { Source } from './compile';
 import type { Session } from './session';
-import { allocate, type Signature, type TensorSpec, type TypedArray } from './signature';
+import { allocate, outputSpec, type Signature, type TensorSpec, type TypedArray } from './signature';
 
 export type EagerBackend = 'tensorflow' | 'wasm' | 'cpu';
 
@@ -75,11 +75,7 @@ function evaluate(
 export function eagerOutputs(eager: Eager): Signature {
   const outputs: Record<string, TensorSpec> = {};
   evaluate(eager, Object.values(eager.inputs).map(allocate), (results) => {
-    for (const [name, { shape, dtype }] of Object.entries(results)) {
-      if (dtype !== 'float32' && dtype !== 'int32')
-        throw new TypeError(`Output "${name}" is ${dtype}; cast it to float32 or int32`);
-      outputs[name] = { shape, dtype };
-    }
+    for (const [name, tensor] of Object.entries(results)) outputs[name] = outputSpec(name, tensor);
   });
   return outputs;
 }

@@ -28,6 +28,8 @@ export interface EngineOptions {
 export interface Engine {
   readonly backend: BackendName;
   readonly threads: number;
+  /** How ONNX Runtime is reached; undefined on other backends. 'node' works, but copies outputs and blocks the event loop. */
+  readonly binding: Binding['name'] | undefined;
   /** Makes `fn` runnable for tensors of exactly the shapes in `signature`. */
   compile(fn: TensorFunction, signature: Signature, options?: CompileOptions): Promise<CompiledFunction>;
   /** Releases every function that this engine compiled. */
@@ -41,14 +43,19 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const { backend = 'onnxruntime', threads = availableParallelism() } = options;
   if (!Number.isInteger(threads) || threads < 1)
     throw new RangeError(`threads must be a positive integer, got ${threads}`);
-  const compiler =
-    backend === 'onnxruntime'
-      ? onnxCompiler(await loadBinding(options.binding), threads)
-      : await eagerCompiler(backend);
+  let binding: Binding | undefined;
+  let compiler: Compiler;
+  if (backend === 'onnxruntime') {
+    binding = await loadBinding(options.binding);
+    compiler = onnxCompiler(binding, threads);
+  } else {
+    compiler = await eagerCompiler(backend);
+  }
   const compiled = new Set<CompiledFunction>();
   return {
     backend,
     threads,
+    binding: binding?.name,
     async compile(fn, signature, options = {}) {
       const result = await compiler(resolveSource(fn, signature, options));
       compiled.add(result);

@@ -21,6 +21,12 @@ export const sizeOf = (shape: readonly number[]): number => shape.reduce((produc
 
 export const describeSpec = (spec: TensorSpec): string => `${spec.dtype}[${spec.shape.join(', ')}]`;
 
+/** The spec of an output; throws for element types that cannot leave a compiled function. */
+export function outputSpec(name: string, { shape, dtype }: { shape: number[]; dtype: string }): TensorSpec {
+  if (dtype === 'float32' || dtype === 'int32') return { shape, dtype };
+  throw new TypeError(`Output "${name}" is ${dtype}; cast it to float32 or int32`);
+}
+
 /** Small arrays would live inside V8's moving heap; a separate ArrayBuffer of this size never does. */
 const minimumBytes = 256;
 

@@ -4,7 +4,7 @@ import type { Source } from './compile';
 import type { Model } from './onnx-encode';
 import type { KernelName } from './rules/kernels';
 import { rules } from './rules/table';
-import type { Signature, TensorSpec } from './signature';
+import { outputSpec, type Signature, type TensorSpec } from './signature';
 
 type DataId = tf.DataId;
 
@@ -55,7 +55,6 @@ class TraceBackend extends tf.KernelBackend {
     if (recorded) {
       if (recorded.builder !== builder)
         throw new Error(`A tensor made by ${recorded.origin} was kept from an earlier compile()`);
-      // Shape and type are the tensor's own: reshaping may share the data.
       return recorded.operand;
     }
     const { shape, dtype } = tensor;
@@ -193,12 +192,8 @@ function record({ name, fn, inputs, constants }: Source, tracer: TraceBackend, b
   const results = fn(tensors);
   const outputs: Record<string, TensorSpec> = {};
   for (const [output, tensor] of Object.entries(results)) {
-    const operand = tracer.operand(tensor);
-    const dtype = operand.dtype;
-    if (dtype !== 'float32' && dtype !== 'int32')
-      throw new TypeError(`Output "${output}" is ${dtype}; cast it to float32 or int32`);
-    outputs[output] = { shape: tensor.shape, dtype };
-    builder.graph.alias(builder.full(operand), outputName(output));
+    outputs[output] = outputSpec(output, tensor);
+    builder.graph.alias(builder.full(tracer.operand(tensor)), outputName(output));
   }
   if (Object.keys(inputs).length === 0 || Object.keys(outputs).length === 0) {
     throw new TypeError('A compiled function needs at least one input and one output');
@@ -214,9 +209,7 @@ function record({ name, fn, inputs, constants }: Source, tracer: TraceBackend, b
 /** Says which function failed to compile, and of a missing rule what to do. */
 function explain(error: unknown, name: string): Error {
   const message = error instanceof Error ? error.message : String(error);
-  const kernel = /Cannot find registered kernel '(\w+)'|Kernel '(\w+)' not registered/.exec(message);
-  const advice = kernel
-    ? `The op ${kernel[1] ?? kernel[2]} has no rule; see "How to add a kernel" in the README of libs/tensor.`
-    : message;
+  const kernel = /Kernel '(\w+)' not registered/.exec(message)?.[1];
+  const advice = kernel ? `The op ${kernel} has no rule; the README of libs/tensor says how to add one.` : message;
   return new Error(`compile("${name}"): ${advice}`, { cause: error });
 }

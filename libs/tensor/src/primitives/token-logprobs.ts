@@ -21,10 +21,12 @@ function takeLast(x: tf.Tensor, indices: tf.Tensor): tf.Tensor {
 
 /** dlogits = dy · (onehot(target) − softmax) */
 function backward(dy: tf.Tensor, [logProbabilities, targets]: tf.Tensor[]): tf.Tensor[] {
-  const amounts = tf.neg(dy);
-  const spread = tf.mul(tf.exp(logProbabilities), tf.expandDims(amounts, 1)); // [N, V]
-  const dLogits = isTracing()
-    ? runTraced('PavlovSubtractAt', { x: spread, indices: targets, amounts })[0]
-    : tf.sub(spread, tf.mul(tf.oneHot(targets, spread.shape[1]!), tf.expandDims(amounts, 1)));
-  return [dLogits, tf.zerosLike(targets)];
+  const spread = tf.mul(tf.exp(logProbabilities), tf.expandDims(tf.neg(dy), 1)); // [N, V]
+  return [addAt(spread, targets, dy), tf.zerosLike(targets)];
+}
+
+/** x [N, V], indices [N], amounts [N] → x with amounts[n] added to x[n, indices[n]] */
+function addAt(x: tf.Tensor, indices: tf.Tensor, amounts: tf.Tensor): tf.Tensor {
+  if (isTracing()) return runTraced('PavlovAddAt', { x, indices, amounts })[0];
+  return tf.add(x, tf.mul(tf.oneHot(indices, x.shape[1]!), tf.expandDims(amounts, 1)));
 }

@@ -73,7 +73,7 @@ const table = <K extends string, R>(kernels: Record<K, unknown>, rule: (kernel: 
 
 // prettier-ignore
 type Composed =
-  | 'AddN' | 'ClipByValue' | 'Expm1' | 'FloorDiv' | 'IsFinite' | 'Log1p' | 'NotEqual' | 'Rsqrt' | 'Select' | 'Square'
+  | 'AddN' | 'ClipByValue' | 'FloorDiv' | 'IsFinite' | 'NotEqual' | 'Rsqrt' | 'Select' | 'Square'
   | 'SquaredDifference' | 'Step';
 
 export const elementwiseRules: Rules<UnaryKernel | BinaryKernel | Composed> = {
@@ -85,7 +85,6 @@ export const elementwiseRules: Rules<UnaryKernel | BinaryKernel | Composed> = {
     const raised = builder.elementwise('Max', [x, scalar(builder, x, clipValueMin)]);
     return builder.elementwise('Min', [raised, scalar(builder, x, clipValueMax)]);
   },
-  Expm1: ({ x }, _, builder) => builder.elementwise('Sub', [builder.elementwise('Exp', [x]), scalar(builder, x, 1)]),
   // ONNX divides integers towards zero; tfjs rounds down. Through floats, both agree where float32 is exact.
   FloorDiv: ({ a, b }, _, builder) => {
     const quotient = builder.elementwise('Div', [builder.cast(a, 'float32'), builder.cast(b, 'float32')]);
@@ -96,7 +95,6 @@ export const elementwiseRules: Rules<UnaryKernel | BinaryKernel | Composed> = {
     const difference = builder.elementwise('Sub', [x, x]);
     return builder.elementwise('Equal', [difference, difference], { dtype: 'bool' });
   },
-  Log1p: ({ x }, _, builder) => builder.elementwise('Log', [builder.elementwise('Add', [x, scalar(builder, x, 1)])]),
   NotEqual: ({ a, b }, _, builder) =>
     builder.elementwise('Not', [builder.elementwise('Equal', [a, b], { dtype: 'bool' })]),
   Rsqrt: ({ x }, _, builder) => builder.elementwise('Reciprocal', [builder.elementwise('Sqrt', [x])]),

@@ -1,21 +1,25 @@
-import type { Operand } from '../operand';
 import type { Rules } from './kernels';
 import { matMul, reshape } from './matmul';
 
 // prettier-ignore
 type Name =
-  | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLogSoftmax' | 'PavlovMatMul' | 'PavlovTakeLast' | 'PavlovSubtractAt';
+  | 'PavlovAddAt' | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLogSoftmax' | 'PavlovMatMul'
+  | 'PavlovTakeLast';
 
 /** Kernels of our own: what ONNX Runtime does in one operator and tfjs in several. See primitives/ for what they compute. */
 export const fusedRules: Rules<Name> = {
+  PavlovAddAt: ({ x, indices, amounts }, _, builder) => {
+    const [rows] = x.shape;
+    const columns = [indices, amounts].map((operand) => reshape(builder, operand, [rows, 1]));
+    const attributes = { axis: 1, reduction: 'add' };
+    return builder.node('ScatterElements', [x, ...columns], { shape: x.shape, dtype: 'float32', attributes });
+  },
+
   PavlovLayerNorm: ({ x, gamma, beta }, { epsilon }, builder) => {
     const names = builder.graph.nodeWithOutputs(
       'LayerNormalization',
       [x, gamma, beta].map((operand) => builder.full(operand)),
-      {
-        attributes: { axis: -1, epsilon: { float: epsilon } },
-        outputs: 3,
-      },
+      { attributes: { axis: -1, epsilon: { float: epsilon } }, outputs: 3 },
     );
     const statistics = [...x.shape.slice(0, -1), 1];
     return names.map((name, i) => builder.stored(name, { shape: i === 0 ? x.shape : statistics, dtype: 'float32' }));
@@ -50,16 +54,5 @@ export const fusedRules: Rules<Name> = {
       outputs: 3,
     });
     return [q, pastK, pastV].map(({ shape }, i) => builder.stored(names[i], { shape, dtype: 'float32' }));
-  },
-
-  PavlovSubtractAt: ({ x, indices, amounts }, _, builder) => {
-    const [rows] = x.shape;
-    const columns = [indices, amounts].map((operand: Operand) => reshape(builder, operand, [rows, 1]));
-    const negative = builder.node('Neg', [columns[1]], { shape: [rows, 1], dtype: 'float32' });
-    return builder.node('ScatterElements', [x, columns[0], negative], {
-      shape: x.shape,
-      dtype: 'float32',
-      attributes: { axis: 1, reduction: 'add' },
-    });
   },
 };

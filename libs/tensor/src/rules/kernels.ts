@@ -26,10 +26,8 @@ export type Kernels = Record<UnaryKernel, Unary> &
   Record<BinaryKernel, Binary> & {
     AddN: Kernel<readonly Operand[]>;
     ClipByValue: Kernel<{ x: Operand }, tf.ClipByValueAttrs>;
-    Expm1: Unary;
     FloorDiv: Binary;
     IsFinite: Unary;
-    Log1p: Unary;
     NotEqual: Binary;
     Rsqrt: Unary;
     Square: Unary;
@@ -70,12 +68,12 @@ export type Kernels = Record<UnaryKernel, Unary> &
     OneHot: Kernel<{ indices: Operand }, tf.OneHotAttrs>;
     UnsortedSegmentSum: Kernel<{ x: Operand; segmentIds: Operand }, tf.UnsortedSegmentSumAttrs>;
 
+    PavlovAddAt: Kernel<{ x: Operand; indices: Operand; amounts: Operand }>;
     PavlovCachedAttention: Kernel<Record<'q' | 'k' | 'v' | 'pastK' | 'pastV' | 'lengths' | 'total', Operand>>;
     PavlovGelu: Unary;
     PavlovLogSoftmax: Unary;
     PavlovLayerNorm: Kernel<{ x: Operand; gamma: Operand; beta: Operand }, { epsilon: number }>;
     PavlovMatMul: Kernel<{ a: Operand; b: Operand }, tf.BatchMatMulAttrs & { alpha: number }>;
-    PavlovSubtractAt: Kernel<{ x: Operand; indices: Operand; amounts: Operand }>;
     PavlovTakeLast: Kernel<{ x: Operand; indices: Operand }>;
   };
 

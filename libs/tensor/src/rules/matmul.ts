@@ -4,7 +4,7 @@ import type { Rules } from './kernels';
 
 /**
  * Matrix product with optional transposition and no copies: `Gemm` for one matrix each, ONNX Runtime's `FusedMatMul` for
- * batches. tfjs gives both operands the same rank, at least 3; 2-D products arrive with a leading 1.
+ * batches.
  */
 export function matMul(
   builder: GraphBuilder,
