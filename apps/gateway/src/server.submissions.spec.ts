@@ -15,7 +15,9 @@ describe('submissions', () => {
       publishRows(gateway.store, { kind, rows: list });
     const corpus = await rows('text', [{ text: 'The sky is blue.' }]);
     const demos = await rows('demonstrations', [{ prompt: 'How are you?', completion: 'I am fine.' }]);
-    const prompts = await rows('prompts', [{ prompt: 'What is the colour of the sky?', answer: 'blue' }]);
+    const prompts = await rows('prompts', [
+      { prompt: 'What is the colour of the sky?', answer: 'blue', category: 'colours' },
+    ]);
     await publishCheckpoint(gateway.store, { id: 'sft-1' });
     job = { stage: 'sft', config: { policy: 'sft-1', dataset: demos } };
     pipeline = {

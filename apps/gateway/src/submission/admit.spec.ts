@@ -8,7 +8,8 @@ import { type Admission, createAdmission } from './admit';
 import { planJob, planPipeline } from './plan';
 
 const words = (count: number): string => Array.from({ length: count }, (_, index) => `word${index}`).join(' ');
-const prompts = (lengths: readonly number[]) => lengths.map((length) => ({ prompt: words(length), answer: 'yes' }));
+const prompts = (lengths: readonly number[]) =>
+  lengths.map((length) => ({ prompt: words(length), answer: 'blue', category: 'colours' }));
 
 describe('admission', () => {
   let root: string;
@@ -143,6 +144,16 @@ describe('admission', () => {
       code: 'DATASET_EMPTY',
       field: 'config.prompts',
     });
+  });
+
+  it('wants every prompt that an oracle grades to be one that the oracle knows', async () => {
+    const foreign = await publishRows(store, {
+      kind: 'prompts',
+      rows: [...prompts([1]), { prompt: 'Who?', answer: 'me', category: 'riddles' }],
+    });
+    const body = await refused(job('feedback', { policy: 'sft-1', labeller: simulated, prompts: foreign }));
+    expect(body).toMatchObject({ code: 'DATASET_INVALID_ROW', field: 'config.prompts', line: 2 });
+    expect(body.message).toContain('“riddles”');
   });
 
   it('wants an answer of every prompt that an oracle grades', async () => {

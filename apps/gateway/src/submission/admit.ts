@@ -1,7 +1,7 @@
 import { type Store } from '@pavlov/checkpoint-store';
 import { type JobPayload } from '@pavlov/contracts';
 import { errorOf, type Problem } from '../http/bad-request';
-import { checkAnswers } from './check-answers';
+import { checkOracle } from './check-oracle';
 import { checkInputs } from './check-inputs';
 import { checkLengths } from './check-lengths';
 import { checkTokenizers } from './check-tokenizers';
@@ -25,7 +25,7 @@ export function createAdmission(store: Store): Admission {
       const checks: readonly ((job: PlannedJob) => Promise<Problem[]>)[] = [
         (job) => checkInputs(job, facts),
         (job) => checkTokenizers(job, facts),
-        (job) => checkAnswers(job, rows),
+        (job) => checkOracle(job, rows),
         (job) => checkLengths(job, { facts, rows }),
       ];
       for (const check of checks) {

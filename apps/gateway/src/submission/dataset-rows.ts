@@ -38,12 +38,11 @@ export type MeasuredKind = keyof typeof lengthOf;
 
 /** Looks into the rows of datasets in the store. Neither rows nor tokenizers ever change, so what was measured stays true. */
 export interface DatasetRowsReader {
-  /** The first row, from 1, that does not satisfy the condition. */
-  firstWithout<K extends DatasetKind>(
+  /** The first row of which the probe gives something, counted from 1. */
+  find<K extends DatasetKind, P>(
     id: string,
-    condition: (row: DatasetRows[K]) => boolean,
-    limit?: number,
-  ): Promise<number | undefined>;
+    options: { probe: (row: DatasetRows[K]) => P | undefined; limit?: number },
+  ): Promise<{ line: number; probed: P } | undefined>;
   longest(id: string, kind: MeasuredKind, options: { tokenizer: Encoder; limit?: number }): Promise<LongestRow>;
 }
 
@@ -60,8 +59,11 @@ export function createDatasetRowsReader(store: Store): DatasetRowsReader {
   }
 
   return {
-    firstWithout: async (id, condition, limit) => {
-      for await (const { line, row } of rowsOf(id, limit)) if (!condition(row as never)) return line;
+    find: async (id, { probe, limit }) => {
+      for await (const { line, row } of rowsOf(id, limit)) {
+        const probed = probe(row as never);
+        if (probed !== undefined) return { line, probed };
+      }
       return undefined;
     },
     longest: async (id, kind, { tokenizer, limit }) => {
