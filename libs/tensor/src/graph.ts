@@ -14,6 +14,9 @@ export interface ConstantSpec {
   readonly type: ElementType;
 }
 
+/** Bytes. Masks and shapes repeat, and are smaller; weights do not, and take long to compare. */
+const largestShared = 4 * 2 ** 20;
+
 /** An ONNX graph under construction. Values are named by strings; every name is assigned once. */
 export class Graph {
   private readonly nodes: Node[] = [];
@@ -32,9 +35,10 @@ export class Graph {
     return outputs;
   }
 
-  /** The name of a constant; equal constants share one name. Copies `bytes`. */
+  /** The name of a constant; equal constants share one name, unless they are large. Copies `bytes`. */
   constant(bytes: Uint8Array, spec: ConstantSpec): string {
-    const key = `${spec.type}[${spec.shape.join(',')}]${createHash('sha256').update(bytes).digest('base64')}`;
+    const content = bytes.length > largestShared ? this.names : createHash('sha256').update(bytes).digest('base64');
+    const key = `${spec.type}[${spec.shape.join(',')}]${content}`;
     const known = this.constants.get(key);
     if (known) return known.name;
     const constant = { ...spec, name: this.freshName('constant'), bytes: bytes.slice() };
