@@ -193,7 +193,7 @@ describe('an operator', () => {
   });
 
   it('trains on a folder of text files of their own', async () => {
-    const folder = join(redis.home, 'import', 'my-notes');
+    const folder = join(redis.home, 'imports', 'my-notes');
     await mkdir(folder, { recursive: true });
     await writeFile(join(folder, 'a.md'), '# Tea\n\nTea is made with hot water.\n'.repeat(20));
     await writeFile(join(folder, 'b.txt'), 'Coffee is made with hot water, too.\n'.repeat(20));

@@ -106,6 +106,7 @@ export interface StartOptions {
   readonly bundles: string;
   readonly home: string;
   readonly redisUrl: string;
+  /** The other services take the ports that follow; one that is taken is replaced by any free one, and so is 0. */
   readonly gatewayPort: number;
 }
 
@@ -131,7 +132,7 @@ export async function startServices({ bundles, home, redisUrl, gatewayPort }: St
   };
 
   for (const service of services) {
-    const port = await freePort(gatewayPort + services.indexOf(service));
+    const port = await freePort(gatewayPort === 0 ? 0 : gatewayPort + services.indexOf(service));
     addresses[service] = `http://127.0.0.1:${port}`;
     // Straight into a file: a pipe would break when this process leaves the services behind.
     const log = openSync(join(logFolder, `${service}.log`), 'a');

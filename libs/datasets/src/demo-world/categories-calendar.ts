@@ -27,7 +27,7 @@ function cycle(category: string, items: readonly string[], offset: number): read
 
 export const dayAfter: Category = {
   name: 'day-after',
-  turns: 3,
+  turns: 1,
   questions: [
     'what day comes after {x}?',
     'which day follows {x}?',
@@ -48,7 +48,7 @@ export const dayAfter: Category = {
 
 export const dayBefore: Category = {
   name: 'day-before',
-  turns: 3,
+  turns: 1,
   questions: [
     'what day comes before {x}?',
     'which day is right before {x}?',
@@ -69,7 +69,7 @@ export const dayBefore: Category = {
 
 export const monthAfter: Category = {
   name: 'month-after',
-  turns: 3,
+  turns: 1,
   questions: [
     'what month comes after {x}?',
     'which month follows {x}?',
@@ -90,7 +90,7 @@ export const monthAfter: Category = {
 
 export const monthBefore: Category = {
   name: 'month-before',
-  turns: 3,
+  turns: 1,
   questions: [
     'what month comes before {x}?',
     'which month is right before {x}?',

@@ -59,7 +59,7 @@ export const subtraction: Category = {
 
 export const counting: Category = {
   name: 'counting',
-  turns: 2,
+  turns: 1,
   questions: [
     'what number comes after {x}?',
     'which number follows {x}?',
