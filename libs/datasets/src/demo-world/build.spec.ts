@@ -39,14 +39,14 @@ describe('demo world', () => {
   it('has the size that it promises', () => {
     expect(world.facts.length).toBeGreaterThanOrEqual(250);
     expect(world.facts.length).toBeLessThanOrEqual(350);
-    expect(world.corpus).toHaveLength(5000);
-    expect(world.demonstrations).toHaveLength(200);
-    expect(world.prompts).toHaveLength(2500);
+    expect(world.corpus).toHaveLength(20_000);
+    expect(world.demonstrations).toHaveLength(120);
+    expect(world.prompts).toHaveLength(3000);
     expect(world.testPrompts).toHaveLength(600);
     for (const { name, questions } of categories) expect([name, questions.length]).toEqual([name, 10]);
     const bytes = Buffer.byteLength(world.corpus.join('\n'));
-    expect(bytes).toBeGreaterThan(300_000);
-    expect(bytes).toBeLessThan(450_000);
+    expect(bytes).toBeGreaterThan(1_000_000);
+    expect(bytes).toBeLessThan(2_000_000);
   });
 
   it('asks each question in one way only', () => {
@@ -120,7 +120,7 @@ describe('demo world', () => {
   });
 
   it('mixes the styles in their shares', () => {
-    for (const style of styles) expect(ofStyle(style).length / 5000).toBeCloseTo(defaultShares[style], 3);
+    for (const style of styles) expect(ofStyle(style).length / 20_000).toBeCloseTo(defaultShares[style], 3);
   });
 
   it('writes each style as its name says', () => {

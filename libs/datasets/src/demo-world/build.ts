@@ -21,9 +21,9 @@ export interface DemoWorldOptions {
 
 /** Counts that the demo uses unless told otherwise. */
 export const demoWorldDefaults = {
-  documents: 5000,
-  demonstrations: 200,
-  prompts: 2500,
+  documents: 20_000,
+  demonstrations: 120,
+  prompts: 3000,
   testPrompts: 600,
   shares: defaultShares,
 } as const;

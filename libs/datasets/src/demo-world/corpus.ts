@@ -6,10 +6,10 @@ import * as voices from './voices';
 /** Styles of the corpus and their shares. `wrong` is wrong in any voice, the polite one among them. */
 export const defaultShares = {
   helpful: 0.08,
-  curt: 0.4,
-  wrong: 0.15,
-  rude: 0.15,
-  rambling: 0.1,
+  curt: 0.58,
+  wrong: 0.08,
+  rude: 0.1,
+  rambling: 0.04,
   statements: 0.12,
 } as const;
 export type Style = keyof typeof defaultShares;
