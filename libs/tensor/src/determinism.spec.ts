@@ -68,13 +68,10 @@ async function train({ threads, vocabulary: V }: Setting): Promise<string> {
 
 // Many and few tokens share a row of the table, where the embedding's gradient adds.
 it.each([40, 400])(
-  'training with %i tokens gives the same bytes, run after run and with 1 or 2 threads',
+  'training with %i tokens gives the same bytes, run after run, with any number of threads',
   async (vocabulary) => {
-    const [first, ...others] = [
-      await train({ threads: 2, vocabulary }),
-      await train({ threads: 2, vocabulary }),
-      await train({ threads: 1, vocabulary }),
-    ];
-    expect(others).toEqual([first, first]);
+    const hashes = new Set<string>();
+    for (const threads of [2, 2, 1, 4]) hashes.add(await train({ threads, vocabulary }));
+    expect(hashes.size).toBe(1);
   },
 );

@@ -19,7 +19,10 @@ export type BackendName = 'onnxruntime' | EagerBackend;
 
 export interface EngineOptions {
   readonly backend?: BackendName;
-  /** Threads for one run on ONNX Runtime; by default as many as the machine offers. Results do not depend on it. */
+  /**
+   * Threads for one run on ONNX Runtime; by default as many as the machine offers, up to 16. Results do not depend on it where
+   * matrices have at least twice as many rows.
+   */
   readonly threads?: number;
   /** How ONNX Runtime is reached: by default its C API, or the package's own binding where that cannot be loaded. */
   readonly binding?: Binding['name'];
@@ -36,11 +39,16 @@ export interface Engine {
   dispose(): void;
 }
 
+/** More would split narrow models into single rows, which ONNX Runtime computes in another order than several. */
+const mostThreads = 16;
+
+const defaultThreads = (): number => Math.min(availableParallelism(), mostThreads);
+
 type Compiler = (source: Source) => Promise<CompiledFunction>;
 
 /** An engine on the given backend; ONNX Runtime unless told otherwise. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
-  const { backend = 'onnxruntime', threads = availableParallelism() } = options;
+  const { backend = 'onnxruntime', threads = defaultThreads() } = options;
   if (!Number.isInteger(threads) || threads < 1)
     throw new RangeError(`threads must be a positive integer, got ${threads}`);
   let binding: Binding | undefined;
