@@ -147,7 +147,7 @@ describe('operations', () => {
       expect((await page('/docs/start.js')).text).toContain('/openapi.json');
     });
 
-    it('the queues of every stage are shown, and nothing in them can be changed', async () => {
+    it('the queues of every service are shown, and nothing in them can be changed', async () => {
       const { status, policy, text } = await page('/queues');
       expect(status).toBe(200);
       expect(policy).toContain("script-src 'self'");
@@ -156,7 +156,10 @@ describe('operations', () => {
         (await page('/queues/api/queues?activeQueue=sft&status=latest&page=1&jobsPerPage=10')).text,
       ) as { queues: { name: string; readOnlyMode: boolean }[] };
       expect(queues.map(({ name, readOnlyMode }) => [name, readOnlyMode])).toEqual(
-        ['pretraining', 'sft', 'feedback', 'reward-modeling', 'ppo', 'evaluation'].map((name) => [name, true]),
+        ['pretraining', 'sft', 'feedback', 'reward-modeling', 'ppo', 'evaluation', 'inference'].map((name) => [
+          name,
+          true,
+        ]),
       );
     });
 

@@ -1,5 +1,6 @@
 import { type Store } from '@pavlov/checkpoint-store';
 import { type Logger, type OpenBroker } from '@pavlov/service-kit';
+import { type Queue } from 'bullmq';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, type Socket } from 'node:net';
@@ -54,6 +55,7 @@ export async function startGateway({ env, host, broker, store, logger }: Gateway
   const inference = openInference(broker, env.inference);
   const finished = await finishSubmissions({ broker, queues });
   if (finished > 0) logger.warn({ finished }, 'enqueued submissions that a gateway had accepted before it died');
+  const all = [...Object.values<Queue>(queues.of), inference.queue];
   const document = describeApi(routes, tags);
   const services = {
     store,
@@ -63,11 +65,11 @@ export async function startGateway({ env, host, broker, store, logger }: Gateway
     admission: createAdmission(store),
     uploads: env.uploads,
     readiness: { redis: broker.ping, store: store.probe },
-    telemetry: createTelemetry(queues),
+    telemetry: createTelemetry(all),
     logger,
     document: () => document,
   };
-  const server = createServer(createHttpApp({ routes, services, pages: (app) => servePages(app, queues) }));
+  const server = createServer(createHttpApp({ routes, services, pages: (app) => servePages(app, all) }));
   server.on('clientError', refuseNonsense);
   const address = await listen(server, { host, port: env.port });
   return {

@@ -1,12 +1,12 @@
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { type Queues } from './jobs/queues';
+import { type Queue } from 'bullmq';
 
 export interface Telemetry {
   readonly registry: Registry;
   readonly requests: Histogram<'method' | 'route' | 'status'>;
 }
 
-export function createTelemetry(queues: Queues): Telemetry {
+export function createTelemetry(queues: readonly Queue[]): Telemetry {
   const registry = new Registry();
   registry.setDefaultLabels({ service: 'gateway' });
   collectDefaultMetrics({ register: registry });
@@ -18,7 +18,7 @@ export function createTelemetry(queues: Queues): Telemetry {
     registers,
     async collect() {
       this.reset();
-      const counts = Object.values(queues.of).map(async (queue) => ({
+      const counts = queues.map(async (queue) => ({
         queue: queue.name,
         states: await queue.getJobCounts(),
       }));

@@ -3,7 +3,7 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { dirname } from 'node:path';
-import { type Queues } from '../jobs/queues';
+import { type Queue } from 'bullmq';
 
 /** Scripts and styles come from here and nowhere else, so the pages work without the internet. */
 const contentPolicy = (styles: string): string =>
@@ -46,11 +46,11 @@ function serveDocs(app: Express): void {
 }
 
 /** /queues: what BullMQ has. To look at only; acts go through the API, which checks them. */
-function serveQueues(app: Express, queues: Queues): void {
+function serveQueues(app: Express, queues: readonly Queue[]): void {
   const serverAdapter = new ExpressAdapter();
   serverAdapter.setBasePath('/queues');
   createBullBoard({
-    queues: Object.values(queues.of).map((queue) => new BullMQAdapter(queue, { readOnlyMode: true })),
+    queues: queues.map((queue) => new BullMQAdapter(queue, { readOnlyMode: true })),
     serverAdapter,
     options: { uiConfig: { boardTitle: 'Pavlov', hideRedisDetails: true } },
   });
@@ -58,7 +58,7 @@ function serveQueues(app: Express, queues: Queues): void {
 }
 
 /** Pages for people. */
-export function servePages(app: Express, queues: Queues): void {
+export function servePages(app: Express, queues: readonly Queue[]): void {
   app.get('/', (_request, response) => response.redirect('/docs'));
   serveDocs(app);
   serveQueues(app, queues);

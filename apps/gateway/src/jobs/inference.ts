@@ -10,6 +10,7 @@ import { Queue, QueueEvents } from 'bullmq';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Inference {
+  readonly queue: Queue;
   /** @throws PavlovError SERVICE_UNAVAILABLE, TIMEOUT, or why the model cannot answer */
   complete(request: CompletionRequest): Promise<Completion>;
   close(): Promise<void>;
@@ -48,6 +49,7 @@ export function openInference(broker: Broker, { timeoutMs, maxWaiting }: Inferen
   }
 
   return {
+    queue,
     complete: async (request) => {
       await Promise.all([assertServed(), finished.waitUntilReady()]);
       const payload = { request, deadline: Date.now() + timeoutMs };

@@ -95,7 +95,10 @@ export const completionRequest = z
       message: 'give either `prompt` or `messages`',
     });
   })
-  .meta({ id: 'CompletionRequest' });
+  .meta({
+    id: 'CompletionRequest',
+    examples: [{ checkpoint: 'ppo-46x4p67wg3rn', prompt: 'What is the colour of the sky?', temperature: 0 }],
+  });
 export type CompletionRequest = z.infer<typeof completionRequest>;
 
 export const completion = z

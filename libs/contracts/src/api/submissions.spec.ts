@@ -1,4 +1,6 @@
+import { z } from 'zod';
 import { stages } from '../ids';
+import { completionRequest } from './artifacts';
 import { jobRequest, pipelineLinks, pipelineRequest } from './submissions';
 
 describe('jobRequest', () => {
@@ -44,5 +46,13 @@ describe('pipelineRequest', () => {
       for (const source of Object.values(pipelineLinks[stage]))
         expect(stages.indexOf(source)).toBeLessThan(stages.indexOf(stage));
     }
+  });
+});
+
+describe('examples', () => {
+  it.each([jobRequest, pipelineRequest, completionRequest])('would be accepted (%#)', (schema) => {
+    const examples = z.globalRegistry.get(schema)?.examples as unknown[];
+    expect(examples.length).toBeGreaterThan(0);
+    for (const example of examples) expect(schema.safeParse(example).error).toBeUndefined();
   });
 });

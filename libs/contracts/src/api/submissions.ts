@@ -27,7 +27,18 @@ export const jobRequest = z
     jobOf('ppo', ppoConfig),
     jobOf('evaluation', evaluationConfig),
   ])
-  .meta({ id: 'JobRequest', description: 'One stage, run from artefacts that exist.' });
+  .meta({
+    id: 'JobRequest',
+    description: 'One stage, run from artefacts that exist.',
+    examples: [
+      {
+        stage: 'sft',
+        name: 'politer',
+        seed: 1,
+        config: { policy: 'pretraining-46x4p67wg3rn', dataset: 'my-demonstrations-f33cb42943', epochs: 4 },
+      },
+    ],
+  });
 export type JobRequest = z.infer<typeof jobRequest>;
 
 /**
@@ -78,7 +89,24 @@ export const pipelineRequest = z
         'Config of each stage to run, in the order of the stages. What a stage left out would have made must be given by id.',
       ),
   })
-  .meta({ id: 'PipelineRequest', description: 'Several stages in a row: each gets what the earlier ones make.' });
+  .meta({
+    id: 'PipelineRequest',
+    description: 'Several stages in a row: each gets what the earlier ones make.',
+    examples: [
+      {
+        name: 'from text to an aligned model',
+        seed: 1,
+        stages: {
+          pretraining: { dataset: 'my-corpus-73af7aa25a', steps: 600 },
+          sft: { dataset: 'my-demonstrations-f33cb42943' },
+          feedback: { labeller: { kind: 'import', dataset: 'my-rankings-0c1d2e3f4a' } },
+          'reward-modeling': { demonstrations: 'my-demonstrations-f33cb42943' },
+          ppo: { prompts: 'my-prompts-b39c9f2d4f' },
+          evaluation: { prompts: 'my-test-prompts-5566778899', winRate: { challenger: 'ppo', baseline: 'sft' } },
+        },
+      },
+    ],
+  });
 export type PipelineRequest = z.infer<typeof pipelineRequest>;
 
 export const priorityRequest = z.strictObject({ priority }).meta({ id: 'PriorityRequest' });
