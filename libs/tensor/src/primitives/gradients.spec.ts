@@ -39,7 +39,7 @@ const primitives: Primitive[] = [
   { name: 'entropy', fn: ({ x }) => entropy(x), inputs: { x: [4, 7] } },
 ];
 
-describe.each(['onnxruntime', 'cpu'] as const)('on %s, gradients equal central differences', (backend) => {
+describe.each(['onnxruntime', 'cpu', 'wasm'] as const)('on %s, gradients equal central differences', (backend) => {
   let engine: Engine;
   beforeAll(async () => {
     engine = await createEngine({ backend, threads: 2 });
