@@ -111,7 +111,7 @@ export type PipelineRequest = z.infer<typeof pipelineRequest>;
 
 export const priorityRequest = z.strictObject({ priority }).meta({ id: 'PriorityRequest' });
 
-const moment = z.iso.datetime();
+const moment = z.iso.datetime().meta({ examples: ['2026-11-23T03:14:47.184Z'] });
 
 export const jobView = z
   .object({
