@@ -201,7 +201,7 @@ describe('admission', () => {
     );
     await expect(job('ppo', { ...ppo(), maxNewTokens: 64 - tokens })()).resolves.toHaveLength(1);
     expect(await refused(job('ppo', { ...ppo(), maxNewTokens: 65 - tokens }))).toMatchObject({
-      hint: expect.stringContaining(`lower maxNewTokens to ${64 - tokens}`),
+      hint: expect.stringContaining(`lower maxNewTokens, to ${64 - tokens} for this row`),
     });
   });
 

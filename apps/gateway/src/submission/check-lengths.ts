@@ -1,6 +1,6 @@
 import { type DatasetManifest } from '@pavlov/contracts';
 import { type Problem } from '../http/bad-request';
-import { type DatasetRowsReader, type LongestRow, type MeasuredKind } from './dataset-rows';
+import { type DatasetRowsReader, type RowLength, type MeasuredKind } from './dataset-rows';
 import { type Facts, isOf, type ModelFacts } from './facts';
 import { type PlannedJob } from './plan';
 
@@ -65,16 +65,29 @@ function traced(sequences: Sequences, facts: Facts): Sequences {
   return { ...sequences, dataset: prompts ?? sequences.dataset, kind: 'prompts', newTokens: maxNewTokens };
 }
 
-/** Before there is a tokenizer, what any tokenizer would need at least; the dataset’s manifest has it. */
-const bound = ({ statistics }: DatasetManifest): LongestRow => ({
-  line: statistics.longestRow ?? 1,
-  tokens: statistics.longestRowMinimumTokens ?? 0,
-});
+/** Before there is a tokenizer, by what any tokenizer would need at least; the dataset’s manifest has it. */
+function tooLongForAny({ statistics }: DatasetManifest, room: number): RowLength | undefined {
+  const { longestRow: line = 1, longestRowMinimumTokens: tokens = 0 } = statistics;
+  return tokens > room ? { line, tokens } : undefined;
+}
+
+type NamedModel = ModelFacts & { readonly id: string };
+
+/** Of the models with one tokenizer, the one with the shortest context. */
+async function tightest(ids: readonly string[], facts: Facts): Promise<NamedModel[]> {
+  const found = new Map<string, NamedModel>();
+  for (const id of ids) {
+    const model = { id, ...(await facts.model(id)) };
+    const known = found.get(model.tokenizerName);
+    if (known === undefined || model.contextLength < known.contextLength) found.set(model.tokenizerName, model);
+  }
+  return [...found.values()];
+}
 
 function overflow(
   { dataset, newTokens }: Sequences,
-  row: LongestRow,
-  { id, contextLength, tokenizer }: ModelFacts & { id: string },
+  row: RowLength,
+  { id, contextLength, tokenizer }: NamedModel,
 ): Omit<Problem, 'field'> {
   const count = `${tokenizer === undefined ? 'at least ' : ''}${row.tokens} tokens`;
   const sampled = newTokens > 0 ? `, and ${newTokens} new ones are to follow` : '';
@@ -83,7 +96,7 @@ function overflow(
     code: 'SEQUENCE_TOO_LONG',
     line: row.line,
     message: `Line ${row.line} of the dataset “${dataset}” has ${count}${sampled}; the context of “${id}” holds ${contextLength}.`,
-    hint: `Shorten or drop that row${newTokens > 0 && room > 0 ? `, lower maxNewTokens to ${room}` : ''}, or use a model with a longer context.`,
+    hint: `Shorten or drop that row${newTokens > 0 && room > 0 ? `, or lower maxNewTokens, to ${room} for this row` : ''}, or use a model with a longer context.`,
   };
 }
 
@@ -96,16 +109,15 @@ export async function checkLengths(
   for (const wanted of sequencesOf(job)) {
     const sequences = traced(wanted, facts);
     const { dataset, kind, newTokens, limit } = sequences;
-    const models = await Promise.all(sequences.models.map(async (id) => ({ id, ...(await facts.model(id)) })));
-    const [tightest] = models.sort((a, b) => a.contextLength - b.contextLength);
-    if (tightest === undefined) continue;
-    const { tokenizer } = tightest;
-    const longest =
-      tokenizer === undefined
-        ? bound(await facts.dataset(dataset))
-        : await rows.longest(dataset, kind, { tokenizer, limit });
-    if (longest.tokens + newTokens > tightest.contextLength) {
-      problems.push({ ...overflow(sequences, longest, tightest), field: `${job.field}.${wanted.field}` });
+    for (const model of await tightest(sequences.models, facts)) {
+      const { tokenizer: encoder, contextLength } = model;
+      const room = contextLength - newTokens;
+      const row =
+        encoder === undefined
+          ? tooLongForAny(await facts.dataset(dataset), room)
+          : await rows.findLong(dataset, { kind, encoder, room, limit });
+      if (row !== undefined)
+        problems.push({ ...overflow(sequences, row, model), field: `${job.field}.${wanted.field}` });
     }
   }
   return problems;

@@ -6,49 +6,79 @@ import { setImmediate as breathe } from 'node:timers/promises';
 
 /** Rows between two pauses in which other requests are served. */
 const rowsPerBreath = 256;
-/** Measurements kept; each is a few numbers. */
-const maxMeasurements = 1000;
+/** Rows that are counted in tokens, at some 0.2 ms each: the client waits. The stage itself counts every row once more. */
+const maxCounted = 20_000;
 
-/** The longest row of a dataset, counted from 1, and its length in tokens. */
-export interface LongestRow {
+/** A row, counted from 1, and its length in tokens. */
+export interface RowLength {
   readonly line: number;
   readonly tokens: number;
 }
 
-type Encoder = Pick<Tokenizer, 'encodePrompt' | 'encodeCompletion' | 'fingerprint'>;
+type Encoder = Pick<Tokenizer, 'encodePrompt' | 'encodeCompletion' | 'renderPrompt' | 'decode'>;
 
-/** Tokens of a row as the stages encode it. */
-const lengthOf: { readonly [K in Exclude<DatasetKind, 'text'>]: (row: DatasetRows[K], tokenizer: Encoder) => number } =
-  {
-    prompts: ({ prompt }, tokenizer) => tokenizer.encodePrompt(prompt).length,
-    demonstrations: (row, tokenizer) => {
-      const { prompt, completion } = encodeDemonstration(row, tokenizer);
+interface Measure<Row> {
+  /** Tokens of the row as the stages encode it. */
+  tokens(row: Row, encoder: Encoder): number;
+  /** Everything that people wrote, which no byte-level tokenizer turns into more tokens than it has bytes. */
+  texts(row: Row): readonly string[];
+}
+
+const measures: { readonly [K in Exclude<DatasetKind, 'text'>]: Measure<DatasetRows[K]> } = {
+  prompts: {
+    tokens: ({ prompt }, encoder) => encoder.encodePrompt(prompt).length,
+    texts: ({ prompt }) => [prompt],
+  },
+  demonstrations: {
+    tokens: (row, encoder) => {
+      const { prompt, completion } = encodeDemonstration(row, encoder);
       return prompt.length + completion.length;
     },
-    rankings: (row, tokenizer) => {
+    texts: (row) => ('messages' in row ? row.messages.map(({ content }) => content) : [row.prompt, row.completion]),
+  },
+  rankings: {
+    tokens: (row, encoder) => {
       const { prompt, completions } = asRankedCompletions(row);
-      return (
-        tokenizer.encodePrompt(prompt).length +
-        Math.max(...completions.map((completion) => tokenizer.encodeCompletion(completion).length))
-      );
+      const answers = completions.map((completion) => encoder.encodeCompletion(completion).length);
+      return encoder.encodePrompt(prompt).length + Math.max(...answers);
     },
-  };
+    texts: (row) => {
+      const { prompt, completions } = asRankedCompletions(row);
+      return [prompt, completions.reduce((a, b) => (Buffer.byteLength(b) > Buffer.byteLength(a) ? b : a))];
+    },
+  },
+};
 
-export type MeasuredKind = keyof typeof lengthOf;
+export type MeasuredKind = keyof typeof measures;
 
-/** Looks into the rows of datasets in the store. Neither rows nor tokenizers ever change, so what was measured stays true. */
+interface Wanted {
+  readonly kind: MeasuredKind;
+  readonly encoder: Encoder;
+  /** Most tokens that a row may have. */
+  readonly room: number;
+  /** Only the first so many rows. */
+  readonly limit?: number;
+}
+
+/** Looks into the rows of datasets in the store. */
 export interface DatasetRowsReader {
   /** The first row of which the probe gives something, counted from 1. */
   find<K extends DatasetKind, P>(
     id: string,
     options: { probe: (row: DatasetRows[K]) => P | undefined; limit?: number },
   ): Promise<{ line: number; probed: P } | undefined>;
-  longest(id: string, kind: MeasuredKind, options: { tokenizer: Encoder; limit?: number }): Promise<LongestRow>;
+  /** A row that has too many tokens. */
+  findLong(id: string, wanted: Wanted): Promise<RowLength | undefined>;
+}
+
+/** More bytes than a chat template puts around one message. */
+function bytesAround(encoder: Encoder): number {
+  const prompt = encoder.renderPrompt([{ role: 'user', content: 'x' }]);
+  const answer = encoder.decode(encoder.encodeCompletion('x'));
+  return Buffer.byteLength(prompt) + Buffer.byteLength(answer);
 }
 
 export function createDatasetRowsReader(store: Store): DatasetRowsReader {
-  const measured = new Map<string, LongestRow>();
-
   async function* rowsOf(id: string, limit = Infinity): AsyncGenerator<{ line: number; row: unknown }> {
     const lines = (await store.datasets.read(id, datasetFile)).toString('utf8').split('\n');
     for (const [index, text] of lines.entries()) {
@@ -66,18 +96,22 @@ export function createDatasetRowsReader(store: Store): DatasetRowsReader {
       }
       return undefined;
     },
-    longest: async (id, kind, { tokenizer, limit }) => {
-      const key = [id, tokenizer.fingerprint, limit].join(' ');
-      const known = measured.get(key);
-      if (known !== undefined) return known;
-      let longest: LongestRow = { line: 1, tokens: 0 };
+    /** Counts only rows whose bytes do not fit, those with most bytes first. */
+    findLong: async (id, { kind, encoder, room, limit }) => {
+      const measure = measures[kind] as Measure<unknown>;
+      const around = bytesAround(encoder);
+      const doubtful: { line: number; row: unknown; bytes: number }[] = [];
       for await (const { line, row } of rowsOf(id, limit)) {
-        const tokens = lengthOf[kind](row as never, tokenizer);
-        if (tokens > longest.tokens) longest = { line, tokens };
+        const bytes = measure.texts(row).reduce((sum, text) => sum + Buffer.byteLength(text) + around, 0);
+        if (bytes > room) doubtful.push({ line, row, bytes });
       }
-      if (measured.size >= maxMeasurements) measured.clear();
-      measured.set(key, longest);
-      return longest;
+      doubtful.sort((a, b) => b.bytes - a.bytes);
+      for (const [index, { line, row }] of doubtful.slice(0, maxCounted).entries()) {
+        if (index % rowsPerBreath === 0) await breathe();
+        const tokens = measure.tokens(row, encoder);
+        if (tokens > room) return { line, tokens };
+      }
+      return undefined;
     },
   };
 }
