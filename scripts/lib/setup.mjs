@@ -35,12 +35,9 @@ export function ensureDependencies() {
 
 /** Bundles every service; nx skips those whose sources did not change. */
 export function buildServices() {
-  must(
-    process.execPath,
-    [join(root, 'node_modules', 'nx', 'bin', 'nx.js'), 'run-many', '-t', 'build', '--output-style=static'],
-    {
-      env: { ...process.env, NX_DAEMON: 'false', NX_TUI: 'false' },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    },
-  );
+  must(join(root, 'node_modules', '.bin', 'nx'), ['run-many', '-t', 'build', '--output-style=static'], {
+    env: { ...process.env, NX_DAEMON: 'false', NX_TUI: 'false', NX_NO_CLOUD: 'true' },
+    stdio: ['ignore', 'ignore', 'inherit'],
+    shell: process.platform === 'win32',
+  });
 }
