@@ -1,4 +1,12 @@
-import { adamw, assertFinite, assertFiniteGradients, clipFactor, globalNorm, NonFiniteError } from '@pavlov/algorithms';
+import {
+  adamw,
+  assertFinite,
+  assertFiniteGradients,
+  clipFactor,
+  type EpsilonPlacement,
+  globalNorm,
+  NonFiniteError,
+} from '@pavlov/algorithms';
 import { PavlovError } from '@pavlov/contracts';
 import { allocateParameters, type Parameters } from '@pavlov/tensor';
 
@@ -8,6 +16,7 @@ export interface OptimiserConfig {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
+  readonly epsilonPlacement: EpsilonPlacement;
   readonly clipNorm: number;
 }
 

@@ -9,11 +9,13 @@ export const optimiser = {
   weightDecay: z.number().min(0).default(0).describe('Decoupled weight decay, on matrices only.'),
   beta1: z.number().min(0).max(0.9999).default(0.9).describe('Decay of the first moment.'),
   beta2: z.number().min(0).max(0.99999).default(0.95).describe('Decay of the second moment.'),
-  epsilon: z
-    .number()
-    .positive()
-    .default(1e-8)
-    .describe('Added to the root of the second moment, as PyTorch places it.'),
+  epsilon: z.number().positive().default(1e-8).describe('Added to the root of the second moment.'),
+  epsilonPlacement: z
+    .enum(['pytorch', 'tensorflow'])
+    .default('pytorch')
+    .describe(
+      'Whether epsilon is added after the bias correction, as PyTorch does, or before it, as the original RLHF code did.',
+    ),
   clipNorm: z.number().positive().default(1).describe('Largest global norm of a gradient.'),
 };
 
