@@ -12,8 +12,10 @@ export const keys = {
   control: ({ prefix }: Broker, jobId: string): string => `${prefix}:job:${jobId}:control`,
   /** Stream: everything that happened to a job, see events.ts. */
   events: ({ prefix }: Broker, jobId: string): string => `${prefix}:job:${jobId}:events`,
-  pipeline: ({ prefix }: Broker, pipelineId: string): string => `${prefix}:pipeline:${pipelineId}`,
-  /** Sorted set: the pipelines' ids by the time of their submission. */
-  pipelines: ({ prefix }: Broker): string => `${prefix}:pipelines`,
-  idempotency: ({ prefix }: Broker, key: string): string => `${prefix}:idempotency:${key}`,
+  /** String: what was accepted, see the gateway's submit.ts. */
+  submission: ({ prefix }: Broker, suffix: string): string => `${prefix}:submission:${suffix}`,
+  /** Set: submissions that are written and, for all we know, not enqueued. */
+  unfinishedSubmissions: ({ prefix }: Broker): string => `${prefix}:submissions:unfinished`,
+  /** Sorted set: the ids of the submitted jobs, or pipelines, by time. */
+  index: ({ prefix }: Broker, sort: 'job' | 'pipeline'): string => `${prefix}:${sort}s`,
 };

@@ -18,6 +18,9 @@ const byMulter: Partial<Record<MulterError['code'], ErrorCode>> = {
   LIMIT_PART_COUNT: 'PAYLOAD_TOO_LARGE',
 };
 
+/** What streams, Node's HTTP and multer say when a client hangs up in the middle. */
+const clientIsGone = /^(aborted|Request aborted|Premature close)$/;
+
 /** ioredis has no classes for these. */
 const redisIsAway =
   /ECONNREFUSED|ECONNRESET|Connection is closed|max retries per request|enableOfflineQueue|did not answer within/;
@@ -47,6 +50,13 @@ export function toShowable(error: unknown): PavlovError {
     error instanceof Error ? (error as Error & { type?: string }) : { type: undefined, message: '' };
   const known = type === undefined ? undefined : byBodyParser[type];
   if (known !== undefined) return showable({ ...known, message: `The body cannot be read: ${message}.` });
+  if (clientIsGone.test(message)) {
+    return showable({
+      code: 'INVALID_REQUEST',
+      message: 'The client left in the middle.',
+      hint: 'Stay until the end of the answer.',
+    });
+  }
   if (redisIsAway.test(message)) {
     return showable({
       code: 'SERVICE_UNAVAILABLE',

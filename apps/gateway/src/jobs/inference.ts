@@ -39,6 +39,7 @@ export function openInference(broker: Broker, { timeoutMs, maxWaiting }: Inferen
   const finished = new QueueEvents(inferenceQueue, { connection, prefix: broker.prefix });
   const ignore = (): void => undefined; // the broker's connection reports its errors
   queue.on('error', ignore);
+  queue.setMaxListeners(0); // each waiting request listens
   finished.on('error', ignore);
 
   async function assertServed(): Promise<void> {

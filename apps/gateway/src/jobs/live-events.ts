@@ -2,27 +2,43 @@ import { type JobPayload, PavlovError } from '@pavlov/contracts';
 import { type Broker, followEvents } from '@pavlov/service-kit';
 import { type ServerEvent } from '../http/route';
 
+type Source<T> = AsyncGenerator<T, void, undefined>;
+type Taken<T> = { readonly source: Source<T> } & (
+  { readonly result: IteratorResult<T, void> } | { readonly error: unknown }
+);
+
 /** Everything that any of the sources yields, as it comes. When one fails or the reader leaves, all are ended. */
-export async function* merge<T>(
-  sources: readonly AsyncGenerator<T, void, undefined>[],
-): AsyncGenerator<T, void, undefined> {
-  const take = async (source: AsyncGenerator<T, void, undefined>) => ({ source, result: await source.next() });
-  const pending = new Map(sources.map((source) => [source, take(source)]));
+export async function* merge<T>(sources: readonly Source<T>[]): Source<T> {
+  const running = new Set(sources);
+  const taken: Taken<T>[] = [];
+  let wake = (): void => undefined;
+  const settle = (one: Taken<T>): void => {
+    taken.push(one);
+    wake();
+  };
+  // Not Promise.race: it would leave something behind on each promise of a silent source, for every event of a lively one.
+  const take = (source: Source<T>): void =>
+    void source.next().then(
+      (result) => settle({ source, result }),
+      (error: unknown) => settle({ source, error }),
+    );
+  sources.forEach(take);
   try {
-    while (pending.size > 0) {
-      const { source, result } = await Promise.race(pending.values());
-      if (result.done === true) {
-        pending.delete(source);
+    while (running.size > 0) {
+      const next = taken.shift();
+      if (next === undefined) {
+        await new Promise<void>((resolve) => (wake = resolve));
+      } else if ('error' in next) {
+        throw next.error;
+      } else if (next.result.done === true) {
+        running.delete(next.source);
       } else {
-        pending.set(source, take(source));
-        yield result.value;
+        take(next.source);
+        yield next.result.value;
       }
     }
   } finally {
-    for (const [source, next] of pending) {
-      next.catch(() => undefined); // ended by us
-      void source.return(undefined);
-    }
+    for (const source of running) void source.return(undefined);
   }
 }
 
@@ -31,11 +47,7 @@ export interface Following {
   readonly signal: AbortSignal;
 }
 
-export async function* jobEvents(
-  broker: Broker,
-  jobId: string,
-  following: Following,
-): AsyncGenerator<ServerEvent, void, undefined> {
+export async function* jobEvents(broker: Broker, jobId: string, following: Following): Source<ServerEvent> {
   for await (const { id, event } of followEvents(broker, jobId, following)) yield { id, data: event };
 }
 
@@ -67,7 +79,7 @@ export function pipelineEvents(
       yield { index, id, data: { jobId, stage, event } };
     }
   }
-  async function* all(): AsyncGenerator<ServerEvent, void, undefined> {
+  async function* all(): Source<ServerEvent> {
     for await (const { index, id, data } of merge(jobs.map(one))) {
       positions[index] = id;
       yield { id: positions.join(separator), data };

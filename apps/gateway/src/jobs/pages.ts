@@ -1,6 +1,5 @@
 import { type Page, PavlovError } from '@pavlov/contracts';
-import { type Broker } from '@pavlov/service-kit';
-import { indexKey } from '../submission/submit';
+import { type Broker, keys } from '@pavlov/service-kit';
 
 interface PageRequest<T> {
   readonly sort: 'job' | 'pipeline';
@@ -17,7 +16,7 @@ interface PageRequest<T> {
  * @throws PavlovError INVALID_REQUEST for a cursor that no page gave
  */
 export async function readPage<T>(broker: Broker, { sort, limit, cursor, load }: PageRequest<T>): Promise<Page<T>> {
-  const key = indexKey(broker, sort);
+  const key = keys.index(broker, sort);
   const items: T[] = [];
   for (let last = cursor; ;) {
     const rank = last === undefined ? -1 : await broker.redis.zrevrank(key, last);

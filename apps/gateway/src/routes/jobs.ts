@@ -23,7 +23,7 @@ import { readPage } from '../jobs/pages';
 import { findJob, getJob } from '../jobs/queues';
 import { viewJob } from '../jobs/views';
 import { type Services } from '../services';
-import { parseJobId } from '../submission/ids';
+import { parseJobId, parsePipelineId } from '../submission/ids';
 import { planJob } from '../submission/plan';
 import { submit } from '../submission/submit';
 import { admissionErrors, idempotency, lastEventId } from './common';
@@ -74,12 +74,14 @@ const listJobs = route({
   answers: { 200: { about: 'A page of jobs.', schema: jobPage } },
   errors: ['UNKNOWN_STAGE'],
   handler: async ({ query: { stage, state, pipeline, limit, cursor } }, services) => {
+    const suffix = pipeline === undefined ? undefined : parsePipelineId(pipeline)?.suffix;
     const load = async (jobId: string) => {
-      if (stage !== undefined && parseJobId(jobId)?.stage !== stage) return undefined;
+      const parsed = parseJobId(jobId);
+      if (stage !== undefined && parsed?.stage !== stage) return undefined;
+      if (pipeline !== undefined && parsed?.suffix !== suffix) return undefined;
       const job = await findJob(services.queues, jobId);
-      if (job === undefined || (pipeline !== undefined && job.data.pipelineId !== pipeline)) return undefined;
-      const view = await viewJob(services, job);
-      return state === undefined || view.state === state ? view : undefined;
+      const view = job && (await viewJob(services, job));
+      return state === undefined || view?.state === state ? view : undefined;
     };
     return json(200, await readPage(services.broker, { sort: 'job', limit, cursor, load }));
   },

@@ -1,4 +1,4 @@
-import { evaluationReport, id, PavlovError, reportFiles, reportView } from '@pavlov/contracts';
+import { evaluationReport, id, reportFiles, reportView } from '@pavlov/contracts';
 import { z } from 'zod';
 import { download, filePath } from '../artifacts/download';
 import { json, route, type Route } from '../http/route';
@@ -15,14 +15,7 @@ const getOne = route({
   answers: { 200: { about: 'Its manifest and the report itself.', schema: reportView } },
   errors: ['REPORT_NOT_FOUND'],
   handler: async ({ params }, { store }) => {
-    const manifest = await store.reports.find(params.id);
-    if (manifest === undefined) {
-      throw new PavlovError({
-        code: 'REPORT_NOT_FOUND',
-        message: `There is no report “${params.id}”.`,
-        hint: 'A report has the id of its evaluation job; see whether that has completed.',
-      });
-    }
+    const manifest = await store.reports.manifest(params.id);
     const text = (await store.reports.read(params.id, reportFiles.json)).toString('utf8');
     return json(200, { manifest, report: evaluationReport.parse(JSON.parse(text)) });
   },

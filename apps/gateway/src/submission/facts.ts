@@ -19,11 +19,11 @@ export interface ModelFacts {
   readonly tokenizer?: Tokenizer;
 }
 
-export type FoundArtifact = {
+export interface FoundArtifact {
   readonly kind: ArtifactKind;
-  readonly planned: boolean;
+  /** Of a dataset that exists. */
   readonly dataset?: DatasetManifest;
-};
+}
 
 /** What the jobs of one submission build on: artefacts of the store, and those that the submission itself will make. */
 export interface Facts {
@@ -88,12 +88,11 @@ export function gatherFacts({ store, jobs, tokenizerOf }: FactsOptions): Facts {
     dataset: (id) => store.datasets.manifest(id),
     find: async (id, reader) => {
       const job = maker(id);
-      if (job !== undefined && jobs.indexOf(job) < jobs.indexOf(reader))
-        return { kind: outputOf[job.stage], planned: true };
+      if (job !== undefined && jobs.indexOf(job) < jobs.indexOf(reader)) return { kind: outputOf[job.stage] };
       const dataset = await store.datasets.find(id);
-      if (dataset !== undefined) return { kind: dataset.kind, planned: false, dataset };
+      if (dataset !== undefined) return { kind: dataset.kind, dataset };
       const checkpoint = await store.checkpoints.find(id);
-      return checkpoint && { kind: checkpoint.kind, planned: false };
+      return checkpoint && { kind: checkpoint.kind };
     },
   };
 }

@@ -1,5 +1,5 @@
 import { type JobPayload, PavlovError } from '@pavlov/contracts';
-import { type Broker } from '@pavlov/service-kit';
+import { type Broker, keys } from '@pavlov/service-kit';
 import { type FlowJob } from 'bullmq';
 import { createHash } from 'node:crypto';
 import { type Queues } from '../jobs/queues';
@@ -26,17 +26,8 @@ export interface Draft extends Pick<Submission, 'sort' | 'name' | 'seed' | 'prio
   readonly plan: (suffix: string) => Promise<readonly JobPayload[]>;
 }
 
-const keysOf = ({ prefix }: Broker) => ({
-  submission: (suffix: string): string => `${prefix}:submission:${suffix}`,
-  /** Set: submissions that are written and, for all we know, not enqueued. */
-  unfinished: `${prefix}:submissions:unfinished`,
-  /** Sorted sets of ids by time. */
-  index: (sort: 'job' | 'pipeline'): string => `${prefix}:${sort}s`,
-});
-export const indexKey = (broker: Broker, sort: 'job' | 'pipeline'): string => keysOf(broker).index(sort);
-
 export async function findSubmission(broker: Broker, suffix: string): Promise<Submission | undefined> {
-  const text = await broker.redis.get(keysOf(broker).submission(suffix));
+  const text = await broker.redis.get(keys.submission(broker, suffix));
   return text === null ? undefined : (JSON.parse(text) as Submission);
 }
 
@@ -58,30 +49,29 @@ export function flowOf({ jobs, priority }: Submission): FlowJob {
 
 /** Every step may be done again without harm: BullMQ passes over a job whose id it knows. */
 async function enqueue({ broker, queues }: Target, submission: Submission): Promise<void> {
-  const keys = keysOf(broker);
   const at = Date.parse(submission.createdAt);
   const listing = broker.redis.multi();
-  submission.jobs.forEach(({ jobId }, index) => listing.zadd(keys.index('job'), 'NX', at + index / 10, jobId));
-  if (submission.sort === 'pipeline') listing.zadd(keys.index('pipeline'), 'NX', at, pipelineIdOf(submission.suffix));
+  submission.jobs.forEach(({ jobId }, index) => listing.zadd(keys.index(broker, 'job'), 'NX', at + index / 10, jobId));
+  if (submission.sort === 'pipeline')
+    listing.zadd(keys.index(broker, 'pipeline'), 'NX', at, pipelineIdOf(submission.suffix));
   await listing.exec();
   await queues.flow.add(flowOf(submission), { queuesOptions: queues.options });
-  await broker.redis.srem(keys.unfinished, submission.suffix);
+  await broker.redis.srem(keys.unfinishedSubmissions(broker), submission.suffix);
 }
 
 /** Of several submissions with one suffix, the first stays. */
 async function write(broker: Broker, submission: Submission): Promise<void> {
   const { suffix } = submission;
-  const keys = keysOf(broker);
   await broker.redis
     .multi()
-    .sadd(keys.unfinished, suffix)
-    .set(keys.submission(suffix), JSON.stringify(submission), 'NX')
+    .sadd(keys.unfinishedSubmissions(broker), suffix)
+    .set(keys.submission(broker, suffix), JSON.stringify(submission), 'NX')
     .exec();
 }
 
 /** Enqueues what was accepted by a gateway that died before it could. */
 export async function finishSubmissions(target: Target): Promise<number> {
-  const suffixes = await target.broker.redis.smembers(keysOf(target.broker).unfinished);
+  const suffixes = await target.broker.redis.smembers(keys.unfinishedSubmissions(target.broker));
   for (const suffix of suffixes) {
     const submission = await findSubmission(target.broker, suffix);
     if (submission !== undefined) await enqueue(target, submission);
