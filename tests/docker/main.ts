@@ -39,11 +39,10 @@ async function succeeds(act: () => Promise<void>): Promise<boolean> {
 }
 
 /** Of the services that are not well; of all if they look well. */
-async function printLogs({ containers, docker }: Stack): Promise<void> {
-  const all = await containers();
-  const ill = all.filter(({ running, health }) => !running || health !== 'healthy');
-  for (const { id, service } of ill.length > 0 ? ill : all)
-    process.stdout.write(`\n── log of ${service}\n${await docker('logs', '--tail', '50', id)}\n`);
+async function printLogs({ containers, compose }: Stack): Promise<void> {
+  const ill = (await containers()).filter(({ running, health }) => !running || health !== 'healthy');
+  const names = new Set(ill.map(({ service }) => service));
+  process.stdout.write(`${await compose('logs', '--no-color', '--tail', '50', ...names)}\n`);
 }
 
 async function takeDown({ compose, docker }: Stack, project: string): Promise<void> {
