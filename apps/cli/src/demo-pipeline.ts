@@ -24,15 +24,24 @@ export function demoPipeline(datasets: DemoDatasets, seed: number): unknown {
       warmupSteps: 40,
       evaluateEvery: 500,
     },
-    sft: { dataset: datasets.demonstrations, epochs: 4, batchSize: 32, learningRate: 2e-4 },
+    sft: { dataset: datasets.demonstrations, epochs: 3, batchSize: 32, learningRate: 2e-4 },
     feedback: {
       prompts: datasets.prompts,
-      labeller: { kind: 'simulated', oracle: 'demo-world' },
+      labeller: { kind: 'simulated', oracle: 'demo-world', noise: 0.15, tieThreshold: 0.6 },
       answersPerPrompt: 4,
-      batchSize: 256,
+      batchSize: 128,
+      // Above 1, so that there are wrong answers to tell from right ones.
+      temperature: 1.2,
       maxNewTokens,
     },
-    'reward-modeling': { demonstrations: datasets.demonstrations, batchSize: 16, learningRate: 5e-4 },
+    'reward-modeling': {
+      demonstrations: datasets.demonstrations,
+      // One pass, as in InstructGPT, leaves a model this small short of what the rankings can teach.
+      epochs: 2,
+      batchSize: 16,
+      learningRate: 5e-4,
+      weightDecay: 0.1,
+    },
     ppo: {
       prompts: datasets.prompts,
       iterations: 60,

@@ -41,7 +41,7 @@ describe('demo world', () => {
     expect(world.facts.length).toBeLessThanOrEqual(350);
     expect(world.corpus).toHaveLength(20_000);
     expect(world.demonstrations).toHaveLength(120);
-    expect(world.prompts).toHaveLength(3000);
+    expect(world.prompts).toHaveLength(4000);
     expect(world.testPrompts).toHaveLength(600);
     for (const { name, questions } of categories) expect([name, questions.length]).toEqual([name, 10]);
     const bytes = Buffer.byteLength(world.corpus.join('\n'));
@@ -195,7 +195,7 @@ describe('demo world', () => {
   });
 
   it('does not change one list when another grows', () => {
-    const larger = buildDemoWorld({ seed: 1, prompts: 3000, documents: 100 });
+    const larger = buildDemoWorld({ seed: 1, prompts: 4500, documents: 100 });
     expect(larger.testPrompts).toEqual(world.testPrompts);
     expect(larger.demonstrations).toEqual(world.demonstrations);
   });

@@ -23,7 +23,7 @@ export interface DemoWorldOptions {
 export const demoWorldDefaults = {
   documents: 20_000,
   demonstrations: 120,
-  prompts: 3000,
+  prompts: 4000,
   testPrompts: 600,
   shares: defaultShares,
 } as const;

@@ -5,12 +5,12 @@ import * as voices from './voices';
 
 /** Styles of the corpus and their shares. `wrong` is wrong in any voice, the polite one among them. */
 export const defaultShares = {
-  helpful: 0.08,
-  curt: 0.58,
+  helpful: 0.14,
+  curt: 0.48,
   wrong: 0.08,
   rude: 0.1,
   rambling: 0.04,
-  statements: 0.12,
+  statements: 0.16,
 } as const;
 export type Style = keyof typeof defaultShares;
 export type Shares = Readonly<Record<Style, number>>;
