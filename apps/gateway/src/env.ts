@@ -30,7 +30,7 @@ export interface GatewayEnv {
 export function readGatewayEnv(home: string, variables: NodeJS.ProcessEnv = process.env): GatewayEnv {
   const given = Object.entries(variables).filter(([, value]) => value !== '');
   const parsed = environment.safeParse(Object.fromEntries(given));
-  if (!parsed.success) throw toPavlovError(parsed.error);
+  if (!parsed.success) throw toPavlovError(parsed.error, 'Correct that environment variable, or leave it out.');
   const { PORT, PAVLOV_DATA_ROOTS, PAVLOV_MAX_UPLOAD_BYTES, PAVLOV_COMPLETION_TIMEOUT_MS } = parsed.data;
   return {
     port: PORT,

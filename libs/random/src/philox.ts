@@ -5,6 +5,9 @@
  * resume with the very numbers it would have drawn.
  */
 
+// Looking `Math` up costs more than the product itself where tests run in a sandbox of their own globals.
+const { floor, imul } = Math;
+
 const M0 = 0xd2511f53;
 const M1 = 0xcd9e8d57;
 const W0 = 0x9e3779b9;
@@ -19,7 +22,7 @@ function mulHigh(a: number, b: number): number {
   const low = aLow * bLow;
   const middle1 = aHigh * bLow + (low >>> 16);
   const middle2 = aLow * bHigh + (middle1 & 0xffff);
-  return (aHigh * bHigh + Math.floor(middle1 / 0x10000) + Math.floor(middle2 / 0x10000)) >>> 0;
+  return (aHigh * bHigh + floor(middle1 / 0x10000) + floor(middle2 / 0x10000)) >>> 0;
 }
 
 /** Four random 32-bit words for one counter; written into `out`. Key has 2 words, counter 4. */
@@ -28,9 +31,9 @@ export function philox4x32(key: Uint32Array, counter: Uint32Array, out: Uint32Ar
   let [k0, k1] = [key[0], key[1]];
   for (let round = 0; round < 10; round++) {
     const high0 = mulHigh(M0, c0);
-    const low0 = Math.imul(M0, c0) >>> 0;
+    const low0 = imul(M0, c0) >>> 0;
     const high1 = mulHigh(M1, c2);
-    const low1 = Math.imul(M1, c2) >>> 0;
+    const low1 = imul(M1, c2) >>> 0;
     c0 = (high1 ^ c1 ^ k0) >>> 0;
     c1 = low1;
     c2 = (high0 ^ c3 ^ k1) >>> 0;

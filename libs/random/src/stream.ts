@@ -1,5 +1,7 @@
 import { philox4x32 } from './philox';
 
+const { cos, floor, imul, log, max, PI, sqrt } = Math;
+
 /** A stream of random numbers. Two streams opened with the same arguments give the same numbers. */
 export interface RandomStream {
   /** Uniform 32-bit unsigned integer. */
@@ -21,9 +23,9 @@ export interface RandomStream {
 /** 32-bit FNV-1a with a final avalanche, so that purposes which differ in one letter get unrelated keys. */
 export function hash32(text: string): number {
   let h = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(text)) h = Math.imul(h ^ byte, 0x01000193);
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  for (const byte of new TextEncoder().encode(text)) h = imul(h ^ byte, 0x01000193);
+  h = imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = imul(h ^ (h >>> 13), 0xc2b2ae35);
   return (h ^ (h >>> 16)) >>> 0;
 }
 
@@ -33,7 +35,7 @@ export function hash32(text: string): number {
  */
 export function randomStream(seed: number, purpose: string, position: readonly number[] = []): RandomStream {
   if (position.length > 2) throw new RangeError('randomStream: a position has at most two numbers');
-  const key = Uint32Array.of(seed >>> 0, (hash32(purpose) ^ Math.floor(seed / 2 ** 32)) >>> 0);
+  const key = Uint32Array.of(seed >>> 0, (hash32(purpose) ^ floor(seed / 2 ** 32)) >>> 0);
   const counter = Uint32Array.of(0, 0, (position[0] ?? 0) >>> 0, (position[1] ?? 0) >>> 0);
   const block = new Uint32Array(4);
   let used = 4;
@@ -51,14 +53,14 @@ export function randomStream(seed: number, purpose: string, position: readonly n
   const positive = (): number => 1 - uniform();
   const below = (n: number): number => {
     if (!Number.isInteger(n) || n < 1) throw new RangeError(`below: n must be a positive integer, got ${n}`);
-    return Math.floor(uniform() * n);
+    return floor(uniform() * n);
   };
   return {
     uint32,
     uniform,
     below,
-    normal: () => Math.sqrt(-2 * Math.log(positive())) * Math.cos(2 * Math.PI * uniform()),
-    gumbel: () => -Math.log(-Math.log(Math.max(uniform(), Number.MIN_VALUE))),
+    normal: () => sqrt(-2 * log(positive())) * cos(2 * PI * uniform()),
+    gumbel: () => -log(-log(max(uniform(), Number.MIN_VALUE))),
     pick: (items) => {
       if (items.length === 0) throw new RangeError('pick: the list is empty');
       return items[below(items.length)];

@@ -47,7 +47,7 @@ export interface Env {
 export function readEnv(variables: NodeJS.ProcessEnv = process.env): Env {
   const given = Object.entries(variables).filter(([, value]) => value !== ''); // compose files pass unset variables as ''
   const parsed = environment.safeParse(Object.fromEntries(given));
-  if (!parsed.success) throw toPavlovError(parsed.error);
+  if (!parsed.success) throw toPavlovError(parsed.error, 'Correct that environment variable, or leave it out.');
   const { data } = parsed;
   const home = resolve(data.PAVLOV_HOME);
   return {

@@ -2,15 +2,22 @@ import { type ErrorBody, errorBody, PavlovError } from '@pavlov/contracts';
 import { UnrecoverableError } from 'bullmq';
 import { ZodError } from 'zod';
 
-/** Any thrown value as a PavlovError. What zod refused becomes INVALID_REQUEST with every offending field. */
-export function toPavlovError(error: unknown): PavlovError {
+/**
+ * Any thrown value as a PavlovError. What zod refused becomes INVALID_REQUEST with every offending field.
+ *
+ * @param hint What to do about a value that zod refused; by default, for a job's payload.
+ */
+export function toPavlovError(
+  error: unknown,
+  hint = 'Submit jobs through the gateway, which says what it wants of each field.',
+): PavlovError {
   if (!(error instanceof ZodError)) return PavlovError.from(error);
   const issues = error.issues.map(({ path, message }) => ({ field: path.map(String).join('.'), message }));
   const [first] = issues;
   const body: ErrorBody = {
     code: 'INVALID_REQUEST',
     message: first ? `${first.field}: ${first.message}` : error.message,
-    hint: 'Submit jobs through the gateway, which says what it wants of each field.',
+    hint,
     field: first?.field,
     issues,
   };
