@@ -14,7 +14,7 @@ describe('renderTable', () => {
     );
     expect(table.split('\n')).toEqual([
       '  stage         share',
-      '  ────────────────────',
+      '  ───────────────────',
       '  sft          50.0 %',
       '  pretraining  12.5 %',
     ]);
