@@ -214,6 +214,7 @@ describe('a stage service', () => {
   it('holds a job that runs at its step boundary, and lets it go on', async () => {
     const job = await harness.submit('pause-active-1', { steps: 250 });
     const pid = await harness.trainerPid(job);
+    await eventually(async () => ((await stepsSeen(job)) > 0 ? true : undefined), 'a first step');
     await pauseJob(harness.broker, await harness.reload(job));
     expect(await harness.state(job)).toBe('paused');
     const held = await eventually(async () => {
