@@ -18,13 +18,13 @@ export function demoPipeline(datasets: DemoDatasets, seed: number): unknown {
       dataset: datasets.corpus,
       model: { layers: 4, heads: 4, width: 128, contextLength: 64 },
       tokenizer: { vocabSize: 768 },
-      steps: 2000,
+      steps: 2400,
       batchSize: 16,
       learningRate: 3e-3,
       warmupSteps: 40,
       evaluateEvery: 500,
     },
-    sft: { dataset: datasets.demonstrations, epochs: 3, batchSize: 32, learningRate: 2e-4 },
+    sft: { dataset: datasets.demonstrations, epochs: 4, batchSize: 32, learningRate: 2e-4 },
     feedback: {
       prompts: datasets.prompts,
       labeller: { kind: 'simulated', oracle: 'demo-world', noise: 0.15, tieThreshold: 0.6 },
@@ -50,7 +50,7 @@ export function demoPipeline(datasets: DemoDatasets, seed: number): unknown {
       epochs: 1,
       learningRate: 4e-4,
       // Dearer than InstructGPT's 0.02: this small reward model is easily fooled far from the SFT policy.
-      klCoefficient: 0.3,
+      klCoefficient: 0.4,
       maxNewTokens,
     },
     evaluation: {
