@@ -192,15 +192,23 @@ function sameFiles(a: readonly ManifestFile[], b: readonly ManifestFile[]): bool
   return key(a) === key(b);
 }
 
+/**
+ * Passes bytes on, the last chunk only after the verdict: whoever knows how many bytes to expect must not take wrong ones
+ * for complete.
+ */
 function hashing(verdict: (digest: string) => Error | undefined): Transform {
   const hash = createHash('sha256');
+  let held: Buffer | undefined;
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       hash.update(chunk);
-      done(null, chunk);
+      if (held) this.push(held);
+      held = chunk;
+      done();
     },
     flush(done) {
-      done(verdict(hash.digest('hex')));
+      const error = verdict(hash.digest('hex'));
+      done(error, error ? undefined : held);
     },
   });
 }

@@ -133,6 +133,18 @@ describe('reading', () => {
     }
   });
 
+  it('never streams all bytes of a wrong file, even one of the right length', async () => {
+    await store.datasets.publish(publication('corpus'));
+    writeFileSync(join(root, 'datasets', 'corpus', 'rows.jsonl'), rows.replace('one', 'won'));
+    let received = 0;
+    const drain = async (): Promise<void> => {
+      for await (const chunk of await store.datasets.stream('corpus', 'rows.jsonl'))
+        received += (chunk as Buffer).length;
+    };
+    expect(await codeOf(drain())).toBe('CHECKPOINT_CORRUPT');
+    expect(received).toBeLessThan(Buffer.byteLength(rows));
+  });
+
   it('lists the good ones and reports a manifest that cannot be read', async () => {
     await store.datasets.publish(publication('good-one'));
     await store.datasets.publish(publication('bad-json'));
