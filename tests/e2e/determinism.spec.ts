@@ -1,7 +1,11 @@
 import { openStore, type Store } from '@pavlov/checkpoint-store';
 import { type StageName } from '@pavlov/contracts';
+import { encodeDemonstration } from '@pavlov/datasets';
+import { createRewardScorer } from '@pavlov/model';
 import { type Train } from '@pavlov/service-kit';
+import { createEngine } from '@pavlov/tensor';
 import { createTrainerContext, publishRows, type TestTrainerContext } from '@pavlov/testing';
+import { loadCheckpoint } from '@pavlov/training';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,6 +93,23 @@ describe('a pipeline', () => {
     expect(first.values['objective/kl']).toBe(0);
     for (const { values } of once.ppo.curves) expect(values['policy/first_minibatch_approxkl']).toBe(0);
     expect(once.ppo.curves.at(-1)?.values['objective/kl']).not.toBe(0);
+  });
+
+  it('leaves a reward model under which demonstrations score 0 on average', async () => {
+    const { model, parameters, tokenizer } = await loadCheckpoint(once.store, {
+      id: 'reward-modeling-job',
+      head: 'scalar',
+    });
+    const sequences = tinyWorld.demonstrations.map((row) => {
+      const { prompt, completion } = encodeDemonstration(row, tokenizer);
+      return [...prompt, ...completion];
+    });
+    const engine = await createEngine({ threads: 1 });
+    const scorer = await createRewardScorer(engine, { config: model, batch: 4, length: model.contextLength });
+    const scores = await scorer.score({ parameters, sequences });
+    engine.dispose();
+    expect(scores.reduce((sum, score) => sum + score, 0) / scores.length).toBeCloseTo(0, 4);
+    expect(new Set(scores).size).toBeGreaterThan(1);
   });
 
   it('logs every metric of the recipe at every iteration', () => {
