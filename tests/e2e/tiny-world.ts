@@ -30,7 +30,7 @@ export const tinyConfigs = {
     warmupSteps: 2,
     evaluateEvery: 6,
   },
-  sft: { epochs: 2, batchSize: 4 },
+  sft: { epochs: 2, batchSize: 4, dropout: 0 },
   'reward-modeling': { batchSize: 4 },
   ppo: { iterations: 2, warmupIterations: 1, batchSize: 8, minibatchSize: 4, epochs: 2, maxNewTokens: 8 },
   evaluation: { temperature: 0.7, maxNewTokens: 8, batchSize: 8, samples: 2 },

@@ -24,7 +24,7 @@ export function demoPipeline(datasets: DemoDatasets, seed: number): unknown {
       warmupSteps: 40,
       evaluateEvery: 500,
     },
-    sft: { dataset: datasets.demonstrations, epochs: 4, batchSize: 32, learningRate: 2e-4 },
+    sft: { dataset: datasets.demonstrations, epochs: 4, batchSize: 32, learningRate: 2e-4, dropout: 0 },
     feedback: {
       prompts: datasets.prompts,
       labeller: { kind: 'simulated', oracle: 'demo-world', noise: 0.15, tieThreshold: 0.6 },

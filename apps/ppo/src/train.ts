@@ -48,7 +48,7 @@ export const train: Train<'ppo'> = async (context) => {
   const engine = await createEngine({ threads: context.threads });
 
   const policy = await loadCheckpoint(store, { id: config.policy, head: 'lm' });
-  const reward = await loadCheckpoint(store, { id: config.reward, head: 'scalar' });
+  const reward = await loadCheckpoint(store, { id: config.reward ?? '', head: 'scalar' });
   const { tokenizer } = policy;
   const reference = copyParameters(policy.parameters);
   const policyLearner = createLearner(policy.parameters, config);

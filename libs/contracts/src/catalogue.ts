@@ -40,6 +40,8 @@ export const inputsOf: InputsOf = {
   sft: (config) => [
     { field: 'policy', id: config.policy, kind: 'policy' },
     { field: 'dataset', id: config.dataset, kind: 'demonstrations' },
+    ...optional({ field: 'selection.reward', id: config.selection?.reward, kind: 'reward-model' }),
+    ...optional({ field: 'selection.prompts', id: config.selection?.prompts, kind: 'prompts' }),
     ...optional({ field: 'pretrainingMix.dataset', id: config.pretrainingMix?.dataset, kind: 'text' }),
   ],
   feedback: (config) =>
@@ -52,16 +54,28 @@ export const inputsOf: InputsOf = {
   'reward-modeling': (config) => [
     { field: 'policy', id: config.policy, kind: 'policy' },
     { field: 'rankings', id: config.rankings, kind: 'rankings' },
+    ...config.earlierRankings.map((id, index): JobInput => ({
+      field: `earlierRankings.${index}`,
+      id,
+      kind: 'rankings',
+    })),
     ...optional({ field: 'demonstrations', id: config.demonstrations, kind: 'demonstrations' }),
   ],
   ppo: (config) => [
     { field: 'policy', id: config.policy, kind: 'policy' },
-    { field: 'reward', id: config.reward, kind: 'reward-model' },
+    ...optional({ field: 'reward', id: config.reward, kind: 'reward-model' }),
     { field: 'prompts', id: config.prompts, kind: 'prompts' },
     ...optional({ field: 'ptx.dataset', id: config.ptx?.dataset, kind: 'text' }),
+    ...(config.monitor.heldOut?.kind === 'model'
+      ? [{ field: 'monitor.heldOut.checkpoint', id: config.monitor.heldOut.checkpoint, kind: 'reward-model' } as const]
+      : []),
   ],
   evaluation: (config) => [
-    ...config.policies.map(({ checkpoint }, index): JobInput => ({ field: `policies.${index}.checkpoint`, id: checkpoint, kind: 'policy' })),
+    ...config.policies.map(({ checkpoint }, index): JobInput => ({
+      field: `policies.${index}.checkpoint`,
+      id: checkpoint,
+      kind: 'policy',
+    })),
     { field: 'prompts', id: config.prompts, kind: 'prompts' },
     ...optional({ field: 'reference', id: config.reference, kind: 'policy' }),
     ...optional({ field: 'reward', id: config.reward, kind: 'reward-model' }),
@@ -78,3 +92,19 @@ export const outputOf = {
   ppo: 'policy',
   evaluation: 'report',
 } as const satisfies Record<StageName, ArtifactKind>;
+
+/** Id of the averaged weights that a ppo job publishes beside its policy. */
+export const averageIdOf = (jobId: string): string => `${jobId}-ema`;
+/** Id of the weights that a ppo job which broke down leaves behind. */
+export const lastGoodIdOf = (jobId: string): string => `${jobId}-last-good`;
+
+/** Everything a job that completes leaves in the store: its own artefact first. */
+export function outputsOf<S extends StageName>(job: {
+  readonly jobId: string;
+  readonly stage: S;
+  readonly config: StageConfigs[S];
+}): { readonly id: string; readonly kind: ArtifactKind }[] {
+  const own = { id: job.jobId, kind: outputOf[job.stage] };
+  const averaged = job.stage === 'ppo' && (job.config as StageConfigs['ppo']).averageDecay !== null;
+  return averaged ? [own, { id: averageIdOf(job.jobId), kind: 'policy' }] : [own];
+}

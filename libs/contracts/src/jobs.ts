@@ -8,6 +8,8 @@ export interface JobPayload<S extends StageName = StageName> {
   readonly jobId: string;
   readonly stage: S;
   readonly pipelineId?: string;
+  /** Which of a pipeline's rounds the job belongs to, from 1; absent outside of rounds. */
+  readonly round?: number;
   readonly name?: string;
   readonly seed: number;
   readonly config: StageConfigs[S];
@@ -17,6 +19,7 @@ const envelope = z.object({
   jobId: id,
   stage: stageName,
   pipelineId: id.optional(),
+  round: z.int().positive().optional(),
   name: z.string().optional(),
   seed,
   config: z.unknown(),
@@ -35,6 +38,7 @@ export function parseJobPayload<S extends StageName>(data: unknown, stage: S): J
 export const jobResult = z
   .object({
     checkpointId: id.optional(),
+    averageCheckpointId: id.optional().describe('The moving average of the policy’s weights, where one was kept.'),
     datasetId: id.optional(),
     reportId: id.optional(),
     metrics: z.record(z.string(), z.number()).describe('Final figures of the job.'),

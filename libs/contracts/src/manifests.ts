@@ -42,6 +42,11 @@ export const checkpointManifest = z
     model: transformerConfig,
     tokenizerFingerprint: z.string().describe('SHA-256 of tokenizer.json.'),
     metrics: z.record(z.string(), z.number()),
+    members: z
+      .int()
+      .min(2)
+      .optional()
+      .describe('Reward models of an ensemble: the first lies at the root, the others under `members/2`, `members/3` …'),
   })
   .meta({ id: 'CheckpointManifest' });
 export type CheckpointManifest = z.infer<typeof checkpointManifest>;

@@ -10,9 +10,10 @@ export type Message = z.infer<typeof message>;
 export const textRow = z.object({ text }).meta({ id: 'TextRow' });
 export type TextRow = z.infer<typeof textRow>;
 
-const promptCompletion = z.object({ prompt: text, completion: text });
+const user = text.optional().describe('Who wrote it. Rows of one user never stand on both sides of a held-out split.');
+const promptCompletion = z.object({ prompt: text, completion: text, user });
 const conversation = z
-  .object({ messages: z.array(message).min(2) })
+  .object({ messages: z.array(message).min(2), user })
   .refine((row) => row.messages.at(-1)?.role === 'assistant', { path: ['messages'], message: 'the last message must be the assistant’s' });
 export const demonstrationRow = z.union([promptCompletion, conversation]).meta({ id: 'DemonstrationRow' });
 export type DemonstrationRow = z.infer<typeof demonstrationRow>;

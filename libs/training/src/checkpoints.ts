@@ -36,18 +36,19 @@ export async function loadCheckpoint(
   return { model, parameters, tokenizer, tokenizerFiles };
 }
 
-/** Publishes what a job has trained, under the job's own id. */
+/** Publishes what a job has trained, under the job's own id unless another is given. */
 export async function publishCheckpoint(
   context: PublishingContext,
   checkpoint: Pick<LoadedCheckpoint, 'model' | 'parameters' | 'tokenizerFiles'> & {
+    id?: string;
     kind: CheckpointKind;
     metrics: Record<string, number>;
   },
 ): Promise<void> {
-  const { kind, model, parameters, tokenizerFiles, metrics } = checkpoint;
+  const { id = context.job.jobId, kind, model, parameters, tokenizerFiles, metrics } = checkpoint;
   const tokenizerFingerprint = loadTokenizer(tokenizerFiles).fingerprint;
   await context.store.checkpoints.publish({
-    manifest: { id: context.job.jobId, kind, lineage: await context.lineage(), model, tokenizerFingerprint, metrics },
+    manifest: { id, kind, lineage: await context.lineage(), model, tokenizerFingerprint, metrics },
     files: saveModelFiles({ config: model, head: headOfKind[kind], parameters, tokenizerFiles }),
     fence: context.fence,
   });

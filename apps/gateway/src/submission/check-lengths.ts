@@ -44,7 +44,7 @@ function sequencesOf({ payload }: PlannedJob): Sequences[] {
   }
   if (isOf(payload, 'ppo')) {
     const { prompts, maxNewTokens, policy, reward } = payload.config;
-    return [{ field: 'prompts', dataset: prompts, kind: 'prompts', newTokens: maxNewTokens, models: [policy, reward] }];
+    return [{ field: 'prompts', dataset: prompts, kind: 'prompts', newTokens: maxNewTokens, models: given([policy, reward]) }];
   }
   if (isOf(payload, 'evaluation')) {
     const { prompts, maxNewTokens, maxPrompts, policies, reference, reward } = payload.config;

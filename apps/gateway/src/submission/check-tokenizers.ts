@@ -10,7 +10,10 @@ interface Reading {
 }
 
 function readingsOf({ payload }: PlannedJob): Reading[] {
-  if (isOf(payload, 'ppo')) return [{ field: 'reward', reader: payload.config.reward, writer: payload.config.policy }];
+  if (isOf(payload, 'ppo')) {
+    const { reward, policy } = payload.config;
+    return reward === undefined ? [] : [{ field: 'reward', reader: reward, writer: policy }];
+  }
   if (!isOf(payload, 'evaluation')) return [];
   const { policies, reference, reward } = payload.config;
   return Object.entries({ reference, reward }).flatMap(([field, reader]) =>

@@ -72,6 +72,14 @@ function linked<T extends Shape, K extends keyof T & string>(shape: T, fields: r
 export const pipelineRequest = z
   .strictObject({
     ...submission,
+    rounds: z
+      .int()
+      .min(1)
+      .max(20)
+      .default(1)
+      .describe(
+        'How often feedback, reward-modeling and ppo are run: in each further round the last round’s policy answers, the new rankings join the old ones, a new reward model learns them all, and PPO starts again from the SFT policy.',
+      ),
     stages: z
       .strictObject({
         pretraining: pretrainingConfig.optional(),
@@ -119,6 +127,7 @@ export const jobView = z
     stage: stageName,
     name: z.string().optional(),
     pipelineId: id.optional(),
+    round: z.int().positive().optional().describe('Which of the pipeline’s rounds the job belongs to, from 1.'),
     state: jobState,
     seed,
     priority,
@@ -139,6 +148,10 @@ export const jobView = z
           }),
         ),
         output: z.object({ id, kind: z.string() }).describe('What the job leaves in the store; it bears the job’s id.'),
+        besides: z
+          .array(z.object({ id, kind: z.string() }))
+          .optional()
+          .describe('What else it leaves there: PPO’s averaged weights.'),
       })
       .describe('What the job reads and what it makes.'),
     result: jobResult.optional(),

@@ -31,7 +31,12 @@ export const feedbackConfig = z
     labeller: z.discriminatedUnion('kind', [simulated, imported]).describe('Who ranks.'),
     policy: checkpointId.optional().describe('Policy that answers. Not used by an import.'),
     prompts: datasetId.optional().describe('Dataset of kind `prompts`. Not used by an import.'),
-    answersPerPrompt: z.int().min(4).max(9).default(4).describe('K, the answers ranked together; 4–9 in InstructGPT.'),
+    answersPerPrompt: z
+      .int()
+      .min(4, 'K, the answers ranked together, is 4 to 9: fewer make poor use of a labeller’s reading')
+      .max(9, 'K, the answers ranked together, is 4 to 9: nobody ranks more reliably')
+      .default(4)
+      .describe('K, the answers ranked together; 4–9 in InstructGPT.'),
     maxPrompts: positiveInt.optional().describe('Use only the first so many prompts of the seeded order.'),
     batchSize: positiveInt.max(4096).default(64).describe('Answers sampled at a time.'),
     ...sampling,

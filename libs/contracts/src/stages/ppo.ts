@@ -9,11 +9,103 @@ const adaptiveKl = z.strictObject({
   horizon: positiveInt.default(10_000).describe('Episodes over which the coefficient may change by its full rate.'),
 });
 
+const functionCall = {
+  kind: z.literal('function'),
+  name: z.string().min(1).max(60).describe('A reward function that the ppo service has: `GET /v1/reward-functions`.'),
+};
+const endpointCall = {
+  kind: z.literal('http'),
+  url: z
+    .url({ protocol: /^https?$/ })
+    .describe('Gets the answers as JSON by POST and gives `{ "rewards": [number, …] }`.'),
+  timeoutSeconds: z.number().positive().max(600).default(30).describe('Time for one call.'),
+  retries: z.int().min(0).max(20).default(3).describe('Further tries of a call that failed or took too long.'),
+};
+const weight = z.number().default(1).describe('Its share in the sum of all rewards; negative for a penalty.');
+
+/** A reward that is no reward model: a function of the ppo service, or an HTTP endpoint. */
+export const rewardFunction = z.discriminatedUnion('kind', [
+  z.strictObject({ ...functionCall, weight }),
+  z.strictObject({ ...endpointCall, weight }),
+]);
+export type RewardFunctionConfig = z.infer<typeof rewardFunction>;
+
+/** A judge whose scores are never trained on. */
+const heldOutJudge = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('model'),
+    checkpoint: checkpointId.describe('A reward model that PPO does not see.'),
+  }),
+  z.strictObject(functionCall),
+  z.strictObject(endpointCall),
+]);
+
+const monitor = z.strictObject({
+  heldOut: heldOutJudge
+    .optional()
+    .describe('Scores the same answers without being trained on: the only sure sign of over-optimisation.'),
+  every: positiveInt.default(5).describe('Iterations between two looks of the held-out judge.'),
+  baseline: positiveInt.default(3).describe('First iterations, whose means the drifts are measured from.'),
+  lengthDrift: z.number().gt(1).default(1.5).describe('Alarm when answers grow longer, or shorter, by this factor.'),
+  entropyFraction: fraction.default(0.1).describe('Alarm when the entropy falls to this share of the baseline.'),
+  duplicateFraction: fraction
+    .default(0.5)
+    .describe('Alarm when this share of a batch repeats an answer to another prompt, beyond the baseline’s share.'),
+  eosFraction: fraction.default(0.8).describe('Alarm when fewer answers end by themselves.'),
+  heldOutDrop: z
+    .number()
+    .positive()
+    .default(0.5)
+    .describe(
+      'Alarm when the held-out score has fallen this far below its best while the reward has risen; in standard deviations of the first scores.',
+    ),
+  onAlarm: z
+    .enum(['log', 'pause', 'stop'])
+    .default('log')
+    .describe('Also pause the job for a person to look, or stop it with OVEROPTIMISED and keep the last good policy.'),
+});
+export type MonitorConfig = z.infer<typeof monitor>;
+
+const limits = z.strictObject({
+  kl: z.number().positive().default(100).describe('Stop with KL_EXPLODED above so many nats per answer.'),
+  entropy: z
+    .number()
+    .min(0)
+    .default(1e-4)
+    .describe('Stop with ENTROPY_COLLAPSED below so many nats per token; 0 never stops.'),
+  equalRewards: positiveInt
+    .default(3)
+    .describe('Stop with REWARDS_EQUAL after so many iterations in which every answer got the same score.'),
+});
+export type LimitsConfig = z.infer<typeof limits>;
+
 export const ppoConfig = z
   .strictObject({
     policy: checkpointId.describe('SFT policy: the start and, frozen, the reference.'),
-    reward: checkpointId.describe('Reward model; the value network starts from it too.'),
+    reward: checkpointId
+      .optional()
+      .describe('Reward model; the value network starts from it too. Not needed with reward functions.'),
+    rewardWeight: z.number().positive().default(1).describe('Multiplies the reward model’s score.'),
+    pessimism: z
+      .number()
+      .min(0)
+      .default(0)
+      .describe('Of an ensemble, the reward is the members’ mean less so many of their standard deviations.'),
+    rewardFunctions: z
+      .array(rewardFunction)
+      .max(16)
+      .default([])
+      .describe('Rewards that are functions, added to the reward model’s score or instead of it.'),
     prompts: datasetId.describe('Dataset of kind `prompts`.'),
+    maxPromptTokens: positiveInt
+      .optional()
+      .describe('Leave out prompts of more tokens; without it every prompt must fit the context with an answer.'),
+    valueStart: z
+      .enum(['reward', 'policy'])
+      .optional()
+      .describe(
+        'What the value network starts from: the reward model, or the policy’s trunk with a head of zeros. The reward model where there is one.',
+      ),
     ...optimiser,
     learningRate: optimiser.learningRate.default(1e-4).describe('Peak learning rate of the policy.'),
     valueLearningRate: z
@@ -40,7 +132,7 @@ export const ppoConfig = z
     maxNewTokens: sampling.maxNewTokens.default(32),
     klCoefficient: z
       .number()
-      .positive()
+      .positive('β must be above 0: where leaving the reference costs nothing, PPO learns to fool the reward')
       .default(0.02)
       .describe('β, the price of a nat of KL to the reference; 0.02 in InstructGPT.'),
     klController: z
@@ -53,7 +145,12 @@ export const ppoConfig = z
       .describe('Per-token estimator of the KL penalty; k1 is log π − log π_ref.'),
     gamma: fraction.default(1).describe('Discount.'),
     lambda: fraction.default(0.95).describe('GAE’s λ; 0.95 in Stiennon et al.'),
-    clipRange: z.number().gt(0).lt(1).default(0.2).describe('Clips the probability ratio to 1 ± this.'),
+    clipRange: z
+      .number()
+      .gt(0, 'a clip range of 0 or less would allow no step at all')
+      .lt(1, 'a clip range of 1 or more would allow a probability to fall to 0, which clips nothing')
+      .default(0.2)
+      .describe('Clips the probability ratio to 1 ± this.'),
     valueClipRange: z.number().positive().default(0.2).describe('Clips the change of a value prediction.'),
     valueCoefficient: z.number().positive().default(0.1).describe('Weight of the value loss.'),
     whitenRewards: z
@@ -68,14 +165,41 @@ export const ppoConfig = z
       .describe('Score of an answer that never ends; null scores it like any other.'),
     ptx: z
       .strictObject({
-        dataset: datasetId.describe('Dataset of kind `text`.'),
+        dataset: datasetId.describe(
+          'Dataset of kind `text`, whose loss is mixed in: without it there is nothing to mix.',
+        ),
         coefficient: z.number().positive().default(27.8).describe('γ of PPO-ptx; 27.8 in InstructGPT.'),
         batchSize: positiveInt.max(4096).default(8).describe('Pretraining sequences per optimiser step.'),
       })
       .optional()
       .describe('PPO-ptx: mixes pretraining gradients into every step.'),
+    averageDecay: z
+      .number()
+      .gt(0)
+      .lt(1)
+      .nullable()
+      .default(0.992)
+      .describe(
+        'Decay of the moving average of the policy’s weights, published beside it as `<job id>-ema`; 0.992 in InstructGPT, null for none.',
+      ),
+    monitor: monitor.prefault({}).describe('Watches for over-optimisation of the reward.'),
+    limits: limits.prefault({}).describe('Where a run is broken and stops, keeping its last good policy.'),
   })
   .superRefine((config, context) => {
+    if (config.reward === undefined && config.rewardFunctions.length === 0) {
+      context.addIssue({
+        code: 'custom',
+        path: ['reward'],
+        message: 'there is no reward: give a reward model, or reward functions',
+      });
+    }
+    if (config.reward === undefined && config.valueStart === 'reward') {
+      context.addIssue({
+        code: 'custom',
+        path: ['valueStart'],
+        message: 'there is no reward model for the value network to start from',
+      });
+    }
     if (config.minibatchSize > config.batchSize || config.batchSize % config.minibatchSize !== 0) {
       context.addIssue({ code: 'custom', path: ['minibatchSize'], message: 'it must divide batchSize' });
     }

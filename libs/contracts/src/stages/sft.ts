@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { checkpointId, datasetId } from '../ids';
-import { fraction, heldOutFraction, optimiser, positiveInt } from './common';
+import { fraction, heldOutFraction, optimiser, positiveInt, sampling } from './common';
 
 export const sftConfig = z.strictObject({
   policy: checkpointId.describe('Policy to start from.'),
@@ -11,7 +11,21 @@ export const sftConfig = z.strictObject({
   batchSize: positiveInt.max(4096).default(32).describe('Demonstrations per step.'),
   warmupSteps: z.int().min(0).default(0).describe('Steps of linear warm-up; none in InstructGPT.'),
   finalLearningRateFraction: fraction.default(0.1).describe('Where the cosine ends, as a share of the peak.'),
+  dropout: z.number().min(0).lt(1).default(0.2).describe('Residual dropout while training; 0.2 in InstructGPT.'),
   heldOutFraction: heldOutFraction.default(0.1),
+  selection: z
+    .strictObject({
+      reward: checkpointId.describe('Reward model, from an earlier round, that scores the answers of each epoch.'),
+      prompts: datasetId.describe('Dataset of kind `prompts` to answer.'),
+      maxPrompts: positiveInt.default(128).describe('Use only the first so many prompts.'),
+      batchSize: positiveInt.max(4096).default(64).describe('Answers sampled at a time.'),
+      temperature: sampling.temperature.default(1),
+      maxNewTokens: sampling.maxNewTokens.default(32),
+    })
+    .optional()
+    .describe(
+      'Publishes the epoch whose answers score highest, as InstructGPT does: the held-out loss is no guide after the first. Without it, the last epoch is published.',
+    ),
   pretrainingMix: z
     .strictObject({
       dataset: datasetId.describe('Dataset of kind `text`.'),
