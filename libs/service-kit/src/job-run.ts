@@ -9,7 +9,7 @@ import {
 import { DelayedError, WaitingError } from 'bullmq';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { publishedBy, resultOf } from './artifacts';
-import { isHeldBack, promote } from './control';
+import { isHeldBack, pauseJob, promote } from './control';
 import { readControl } from './control-flags';
 import { toJobFailure, toPavlovError } from './errors';
 import { appendEvent } from './events';
@@ -92,9 +92,11 @@ async function runPayload(run: JobRun, payload: JobPayload): Promise<JobResult> 
   journal.write({ type: 'state', state: 'active' });
   const started = performance.now();
   const order = { job: payload, attempt, threads: env.threads, storeRoot: env.storeRoot, fence };
-  const trainer = startTrainer({ path: trainerPath, order, onReport: journal.report });
+  const itself = { paused: false };
+  const onPause = (): void => void (itself.paused = true);
+  const trainer = startTrainer({ path: trainerPath, order, onReport: journal.report, onPause });
   journal.log.info({ pid: trainer.pid }, 'trainer started');
-  const watch = watchOver(trainer, run);
+  const watch = watchOver(trainer, { run, itself });
   try {
     const outcome = await trainer.outcome;
     return { ...(await resultOf(payload, store, outcome)), seconds: (performance.now() - started) / 1000 };
@@ -121,8 +123,9 @@ interface Watch {
   end(): void;
 }
 
-/** Passes on to the trainer what is asked of the job, until `end`. */
-function watchOver(trainer: TrainerProcess, { service, job, signal }: JobRun): Watch {
+/** Passes on to the trainer what is asked of the job, and makes its own pause the job's, until `end`. */
+function watchOver(trainer: TrainerProcess, { run, itself }: { run: JobRun; itself: { paused: boolean } }): Watch {
+  const { service, job, signal } = run;
   const ended = new AbortController();
   let reason: StopReason | undefined;
   const stop = (why: StopReason): void => {
@@ -136,6 +139,11 @@ function watchOver(trainer: TrainerProcess, { service, job, signal }: JobRun): W
   const followControl = async (): Promise<void> => {
     let paused = false;
     while (!ended.signal.aborted) {
+      if (itself.paused) {
+        itself.paused = false;
+        paused = true; // the trainer waits already; it is to hear of the resumption
+        await pauseUnlessPaused(service, job);
+      }
       const control = await readControl(service.broker, jobIdOf(job));
       if (control.cancelled) return stop('cancelled');
       if (control.paused !== paused) trainer[control.paused ? 'pause' : 'resume']();
@@ -153,6 +161,15 @@ function watchOver(trainer: TrainerProcess, { service, job, signal }: JobRun): W
       signal.removeEventListener('abort', onAbort);
     },
   };
+}
+
+/** An operator may have been quicker. */
+async function pauseUnlessPaused({ broker }: Service, job: StageJob): Promise<void> {
+  try {
+    await pauseJob(broker, job);
+  } catch (error) {
+    if (!(error instanceof PavlovError && error.code === 'JOB_STATE_CONFLICT')) throw error;
+  }
 }
 
 type Entry<E = JobEvent> = E extends JobEvent ? Omit<E, 'at' | 'attempt'> : never;

@@ -35,6 +35,11 @@ export interface TrainerContext<S extends StageName> {
    * @throws PavlovError CANCELLED when the job was cancelled or its service is shutting down. Let it pass.
    */
   checkpoint(): Promise<void>;
+  /**
+   * Pauses the job from within, as an operator would: the next `checkpoint()` stays pending until someone resumes it.
+   * The reason goes into the log as a warning.
+   */
+  pause(reason: string): void;
   /** How far the job is. Cheap: only the latest of a quarter of a second is passed on. */
   progress(progress: JobProgress): void;
   /** A point of each named curve. Every call is kept. */

@@ -32,17 +32,19 @@ export interface TrainerOptions {
   readonly path: string;
   readonly order: TrainingOrder;
   readonly onReport: (report: TrainerReport) => void;
+  /** The trainer has paused itself. */
+  readonly onPause: () => void;
 }
 
 /** Starts a process of its own for one job: a crash or an out-of-memory kill must not take the service along. */
-export function startTrainer({ path, order, onReport }: TrainerOptions): TrainerProcess {
+export function startTrainer({ path, order, onReport, onPause }: TrainerOptions): TrainerProcess {
   const child = fork(path, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], serialization: 'advanced' });
   const tell = (message: ToTrainer): void => void (child.connected && child.send(message, () => undefined));
   let killer: NodeJS.Timeout | undefined;
   tell({ type: 'start', order });
   return {
     pid: child.pid,
-    outcome: supervise(child, onReport).finally(() => clearTimeout(killer)),
+    outcome: supervise(child, { onReport, onPause }).finally(() => clearTimeout(killer)),
     pause: () => tell({ type: 'pause' }),
     resume: () => tell({ type: 'resume' }),
     stop: (graceMs) => {
@@ -52,7 +54,10 @@ export function startTrainer({ path, order, onReport }: TrainerOptions): Trainer
   };
 }
 
-async function supervise(child: ChildProcess, onReport: (report: TrainerReport) => void): Promise<StageOutcome> {
+async function supervise(
+  child: ChildProcess,
+  { onReport, onPause }: Pick<TrainerOptions, 'onReport' | 'onPause'>,
+): Promise<StageOutcome> {
   let last: Extract<FromTrainer, { type: 'done' | 'failed' }> | undefined;
   let startError: Error | undefined;
   const patience = watchdog(() => child.kill('SIGKILL'));
@@ -66,7 +71,8 @@ async function supervise(child: ChildProcess, onReport: (report: TrainerReport) 
     if (message.type === 'done' || message.type === 'failed') {
       last = message;
       patience.expect(EXIT_LIMIT_MS);
-    } else if (message.type !== 'alive') onReport(message);
+    } else if (message.type === 'pause') onPause();
+    else if (message.type !== 'alive') onReport(message);
   });
   patience.expect(SILENCE_LIMIT_MS);
   const { code, signal } = await closed(child);

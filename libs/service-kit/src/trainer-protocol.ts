@@ -25,6 +25,8 @@ export type FromTrainer =
       readonly message: string;
       readonly fields?: Readonly<Record<string, unknown>>;
     }
+  /** The trainer has paused itself. */
+  | { readonly type: 'pause' }
   | { readonly type: 'done'; readonly outcome: StageOutcome }
   | { readonly type: 'failed'; readonly error: ErrorBody; readonly stack?: string };
 

@@ -75,6 +75,11 @@ function createContext<S extends StageName>(
     fence,
     lineage: () => readLineage({ job: order.job, attempt, store }),
     checkpoint: () => atBoundary(wishes),
+    pause: (reason) => {
+      send({ type: 'log', level: 'warn', message: `paused by the job itself: ${reason}` });
+      obey('pause', wishes);
+      send({ type: 'pause' });
+    },
     progress,
     metrics: (step, values) => send({ type: 'metrics', step, values }),
     log: (level, message, fields) => send({ type: 'log', level, message, fields }),

@@ -237,6 +237,19 @@ describe('a stage service', () => {
     ]);
   });
 
+  it('pauses a job that asks for it, until it is resumed', async () => {
+    const job = await harness.submit('pause-itself-1', { name: 'pause-itself', steps: 30 });
+    await eventually(async () => ((await harness.state(job)) === 'paused' ? true : undefined), 'its pause');
+    expect(await stepsSeen(job)).toBe(5);
+    const reason = (await harness.events(job)).find((event) => event.type === 'log' && event.level === 'warn');
+    expect(reason).toMatchObject({ message: 'paused by the job itself: it wants to be looked at' });
+    await new Promise((resolve) => setTimeout(resolve, 600)); // several looks at what is asked of the job
+    expect(await stepsSeen(job)).toBe(5);
+    await resumeJob(harness.broker, await harness.reload(job));
+    await harness.until(job, 'completed');
+    expect(await stepsSeen(job)).toBe(30);
+  });
+
   it('does not start a job that is paused while it waits, until it is resumed', async () => {
     const running = await harness.submit('running-2', { steps: 10_000 });
     const job = await harness.submit('pause-waiting-1');
