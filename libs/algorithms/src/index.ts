@@ -22,6 +22,7 @@ export {
 } from './rollouts/statistics';
 export { whiten, whitenKeepingMean } from './rollouts/whitening';
 
+export { ensembleScores } from './reward/ensemble';
 export {
   type Calibration,
   calibration,

@@ -1,6 +1,6 @@
 import { type Fence, type Store } from '@pavlov/checkpoint-store';
 import { PavlovError, type CheckpointKind, type Lineage } from '@pavlov/contracts';
-import { loadModelFiles, saveModelFiles, type Head, type TransformerConfig } from '@pavlov/model';
+import { loadModelFiles, saveModelFiles, type Head, type ModelFiles, type TransformerConfig } from '@pavlov/model';
 import { type Parameters } from '@pavlov/tensor';
 import { loadTokenizer, type Tokenizer, type TokenizerFiles } from '@pavlov/tokenizer';
 
@@ -13,10 +13,20 @@ export interface LoadedCheckpoint {
   readonly tokenizerFiles: TokenizerFiles;
 }
 
+const membersFolder = 'members/';
+/** Where the nth member of an ensemble lies, from 2; the first is the root itself. */
+export const memberFolder = (nth: number): string => `${membersFolder}${nth}/`;
+/** What a member has of its own; the tokenizer is the root's. */
+export const memberFiles = ['config.json', 'model.safetensors'] as const;
+
 const kindOfHead = { lm: 'policy', scalar: 'reward-model' } as const satisfies Record<Head, CheckpointKind>;
 const headOfKind = { policy: 'lm', 'reward-model': 'scalar' } as const satisfies Record<CheckpointKind, Head>;
 
-/** @throws PavlovError CHECKPOINT_NOT_FOUND, CHECKPOINT_WRONG_KIND or CHECKPOINT_CORRUPT. */
+/**
+ * Of an ensemble, the member at the root.
+ *
+ * @throws PavlovError CHECKPOINT_NOT_FOUND, CHECKPOINT_WRONG_KIND or CHECKPOINT_CORRUPT.
+ */
 export async function loadCheckpoint(
   store: Store,
   { id, head }: { id: string; head: Head },
@@ -29,9 +39,8 @@ export async function loadCheckpoint(
       hint: `Give the id of a ${kindOfHead[head]}.`,
     });
   }
-  const files = await Promise.all(
-    manifest.files.map(async ({ path }) => [path, await store.checkpoints.read(id, path)] as const),
-  );
+  const paths = manifest.files.map(({ path }) => path).filter((path) => !path.startsWith(membersFolder));
+  const files = await Promise.all(paths.map(async (path) => [path, await store.checkpoints.read(id, path)] as const));
   const { config: model, parameters, tokenizer, tokenizerFiles } = loadModelFiles(Object.fromEntries(files));
   return { model, parameters, tokenizer, tokenizerFiles };
 }
@@ -43,13 +52,29 @@ export async function publishCheckpoint(
     id?: string;
     kind: CheckpointKind;
     metrics: Record<string, number>;
+    /** All reward models of an ensemble, `parameters` first. */
+    members?: readonly Parameters[];
   },
 ): Promise<void> {
-  const { id = context.job.jobId, kind, model, parameters, tokenizerFiles, metrics } = checkpoint;
+  const { id = context.job.jobId, kind, model, parameters, tokenizerFiles, metrics, members = [] } = checkpoint;
   const tokenizerFingerprint = loadTokenizer(tokenizerFiles).fingerprint;
+  const filesOf = (weights: Parameters): ModelFiles =>
+    saveModelFiles({ config: model, head: headOfKind[kind], parameters: weights, tokenizerFiles });
+  const furtherFiles = members.slice(1).flatMap((member, index) => {
+    const files = filesOf(member);
+    return memberFiles.map((name) => [memberFolder(index + 2) + name, files[name]] as const);
+  });
   await context.store.checkpoints.publish({
-    manifest: { id, kind, lineage: await context.lineage(), model, tokenizerFingerprint, metrics },
-    files: saveModelFiles({ config: model, head: headOfKind[kind], parameters, tokenizerFiles }),
+    manifest: {
+      id,
+      kind,
+      lineage: await context.lineage(),
+      model,
+      tokenizerFingerprint,
+      metrics,
+      ...(members.length > 1 && { members: members.length }),
+    },
+    files: { ...filesOf(parameters), ...Object.fromEntries(furtherFiles) },
     fence: context.fence,
   });
 }

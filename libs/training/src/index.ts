@@ -1,6 +1,13 @@
 export { loadCheckpoint, publishCheckpoint, type LoadedCheckpoint, type PublishingContext } from './checkpoints';
 export { createLearner, type Learner, type OptimiserConfig } from './learner';
 export { compileLmStep, type LmStep, type LmStepOptions } from './lm-step';
+export {
+  createRewardModelScorer,
+  loadRewardModel,
+  type RewardModel,
+  type RewardModelScorer,
+  type RewardModelScores,
+} from './reward-models';
 export { readRows } from './rows';
 export { openTextBatches, type TextBatches } from './text';
 export { createThroughput, type Throughput } from './throughput';
