@@ -26,6 +26,11 @@ const depConstraints = [
     bannedExternalImports: [...pure, ...tensors],
   },
   {
+    sourceTag: 'lib:rewards',
+    onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:datasets'],
+    bannedExternalImports: [...pure, ...tensors],
+  },
+  {
     sourceTag: 'lib:checkpoint-store',
     onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random'],
     bannedExternalImports: [...pure, ...tensors],
@@ -46,6 +51,7 @@ const depConstraints = [
       'lib:random',
       'lib:tokenizer',
       'lib:datasets',
+      'lib:rewards',
       'lib:checkpoint-store',
       'lib:service-kit',
     ],
@@ -81,6 +87,7 @@ const depConstraints = [
       'lib:model',
       'lib:algorithms',
       'lib:datasets',
+      'lib:rewards',
       'lib:checkpoint-store',
       'lib:service-kit',
       'lib:training',

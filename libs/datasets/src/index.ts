@@ -1,6 +1,7 @@
 export { buildDemoWorld, demoWorldDefaults, type DemoWorld, type DemoWorldOptions } from './demo-world/build';
 export { demoWorldFiles, writeDemoWorld } from './demo-world/files';
 export { type Grade, type GradedResponse } from './demo-world/oracle';
+export { words } from './demo-world/text';
 export { distinctBy } from './dedupe';
 export {
   encodeDemonstration,

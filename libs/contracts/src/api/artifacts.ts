@@ -150,3 +150,10 @@ export const stageCatalogue = z
   })
   .meta({ id: 'StageCatalogue' });
 export type StageCatalogue = z.infer<typeof stageCatalogue>;
+
+export const rewardFunctionInfo = z.object({
+  name: z.string(),
+  description: z.string().optional().describe('What it rewards.'),
+});
+export type RewardFunctionInfo = z.infer<typeof rewardFunctionInfo>;
+export const rewardFunctionList = listOf(rewardFunctionInfo).meta({ id: 'RewardFunctionList' });
