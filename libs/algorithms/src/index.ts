@@ -50,3 +50,15 @@ export { accumulate, clipFactor, globalNorm } from './optimisers/gradients';
 export { constantRate, cosineDecay, linearDecay, type Schedule, warmUp } from './optimisers/schedules';
 
 export { assertFinite, assertFiniteGradients, NonFiniteError } from './health';
+
+export { type Alarm, type Signal, signals } from './monitoring/alarms';
+export { fitGoldLaw, type GoldLaw, type GoldPoint, goldReward } from './monitoring/gold-law';
+export {
+  type Breakdown,
+  createGuards,
+  type GuardLimits,
+  type GuardObservation,
+  type Guards,
+} from './monitoring/guards';
+export { createMonitor, type Monitor, type Monitored, type MonitorOptions } from './monitoring/monitor';
+export { type MonitorObservation } from './monitoring/observation';
