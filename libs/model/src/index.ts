@@ -1,7 +1,7 @@
 export { type Head, type TransformerConfig } from './config';
 export { hiddenStates, lmLogits, scalarScores, type Weights } from './forward';
 export { createGenerator, type GenerateOptions, type Generation, type Generator } from './generator';
-export { initParameters } from './init';
+export { initParameters, initRewardParameters } from './init';
 export { transformerLayout } from './layout';
 export { loadModelFiles, type Model, type ModelFiles, saveModelFiles } from './model-files';
 export {

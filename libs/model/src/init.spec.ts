@@ -1,7 +1,7 @@
 import { randomStream } from '@pavlov/random';
 import { installMatchers, tolerances } from '@pavlov/testing';
 import type { Head } from './config';
-import { initParameters } from './init';
+import { initParameters, initRewardParameters } from './init';
 import { transformerLayout } from './layout';
 import { smallConfig } from './spec-support';
 
@@ -87,5 +87,21 @@ describe('initParameters', () => {
     expect(bytes('scalar', 6).equals(bytes('scalar', 5))).toBe(false);
     const trunk = bytes('lm', 5);
     expect(bytes('scalar', 5).subarray(0, trunk.length).equals(trunk)).toBe(true);
+  });
+});
+
+describe('initRewardParameters', () => {
+  const policy = initParameters(smallConfig, 'lm', 3);
+  const ofMember = (member: number) => initRewardParameters(policy, { config: smallConfig, seed: 5, member });
+
+  it('puts a fresh head on the policy’s trunk', () => {
+    const { views } = ofMember(0);
+    for (const [name, view] of Object.entries(policy.views)) expect(views[name]).toEqual(view);
+    expect(views['score.weight']).toEqual(initParameters(smallConfig, 'scalar', 5).views['score.weight']);
+  });
+
+  it('gives each member a head of its own', () => {
+    const heads = [0, 1, 2].map((member) => ofMember(member).views['score.weight'].join());
+    expect(new Set(heads).size).toBe(3);
   });
 });

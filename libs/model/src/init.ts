@@ -1,7 +1,9 @@
-import { randomStream } from '@pavlov/random';
+import { randomStream, type RandomStream } from '@pavlov/random';
 import { allocateParameters, type Parameters } from '@pavlov/tensor';
 import type { Head, TransformerConfig } from './config';
 import { transformerLayout } from './layout';
+
+const headName = 'score.weight';
 
 /** Standard deviation of GPT-2's initial weights (Radford et al. 2018, §4.1). */
 const standardDeviation = 0.02;
@@ -24,15 +26,35 @@ export function initParameters(config: TransformerConfig, head: Head, seed: numb
       view.fill(1);
       continue;
     }
-    const { normal } = randomStream(seed, `init/${name}`);
-    for (let i = 0; i < view.length; i++) view[i] = normal() * scale;
+    fillNormal(view, { scale, random: randomStream(seed, `init/${name}`) });
   }
+  return parameters;
+}
+
+/**
+ * A reward model before training: the trunk of a policy under a fresh scalar head. Models that differ in `member`, from 0,
+ * differ in the head; member 0 has the head of `initParameters`.
+ */
+export function initRewardParameters(
+  policy: Parameters,
+  { config, seed, member }: { config: TransformerConfig; seed: number; member: number },
+): Parameters {
+  const parameters = allocateParameters(transformerLayout(config, 'scalar'));
+  for (const [name, view] of Object.entries(policy.views)) parameters.views[name].set(view);
+  const random = randomStream(seed, `init/${headName}`, [member]);
+  fillNormal(parameters.views[headName], { scale: headScale(config), random });
   return parameters;
 }
 
 function initialScale(name: string, { layers, width }: TransformerConfig): number | 'zero' | 'one' {
   if (name.endsWith('.bias')) return 'zero';
   if (/\.ln_[12f]\.weight$/.test(name)) return 'one';
-  if (name === 'score.weight') return 1 / Math.sqrt(width + 1);
+  if (name === headName) return headScale({ width });
   return name.endsWith('.c_proj.weight') ? standardDeviation / Math.sqrt(2 * layers) : standardDeviation;
+}
+
+const headScale = ({ width }: Pick<TransformerConfig, 'width'>): number => 1 / Math.sqrt(width + 1);
+
+function fillNormal(view: Float32Array, { scale, random }: { scale: number; random: RandomStream }): void {
+  for (let i = 0; i < view.length; i++) view[i] = random.normal() * scale;
 }
