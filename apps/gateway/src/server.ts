@@ -12,6 +12,7 @@ import { openInference } from './jobs/inference';
 import { openQueues } from './jobs/queues';
 import { routes, tags } from './routes';
 import { createAdmission } from './submission/admit';
+import { knownRewardFunctions } from './submission/check-reward-functions';
 import { finishSubmissions } from './submission/submit';
 import { createTelemetry } from './telemetry';
 
@@ -62,7 +63,7 @@ export async function startGateway({ env, host, broker, store, logger }: Gateway
     broker,
     queues,
     inference,
-    admission: createAdmission(store),
+    admission: createAdmission(store, () => knownRewardFunctions(broker)),
     uploads: env.uploads,
     readiness: { redis: broker.ping, store: store.probe },
     telemetry: createTelemetry(all),

@@ -28,4 +28,7 @@ export type RewardFunctions = ReadonlyMap<string, RewardFunction>;
 
 /** What there is to choose from, in words. */
 export const describeRewardFunctions = (functions: RewardFunctions): RewardFunctionInfo[] =>
-  [...functions].map(([name, { description }]) => ({ name, ...(description === undefined ? {} : { description }) }));
+  [...functions].map(([name, { description }]) => ({
+    name,
+    ...(typeof description === 'string' ? { description } : {}),
+  }));

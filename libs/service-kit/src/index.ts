@@ -6,6 +6,7 @@ export { jobErrorOf, jobStateOf } from './job-state';
 export { type Broker, keys } from './keys';
 export { readLineage } from './lineage';
 export { jobDefaults, openQueue, type StageJob, type StageQueue } from './queues';
+export { advertisedRewardFunctions, advertiseRewardFunctions } from './reward-functions';
 export { type BrokerOptions, openBroker, type OpenBroker } from './redis';
 export { type LogLevel, type StageOutcome, type Train, type TrainerContext } from './trainer-context';
 export { type Env, readEnv } from './env';

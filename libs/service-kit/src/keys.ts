@@ -18,4 +18,6 @@ export const keys = {
   unfinishedSubmissions: ({ prefix }: Broker): string => `${prefix}:submissions:unfinished`,
   /** Sorted set: the ids of the submitted jobs, or pipelines, by time. */
   index: ({ prefix }: Broker, sort: 'job' | 'pipeline'): string => `${prefix}:${sort}s`,
+  /** String: the reward functions of the ppo service that was started last, see reward-functions.ts. */
+  rewardFunctions: ({ prefix }: Broker): string => `${prefix}:reward-functions`,
 };

@@ -5,6 +5,7 @@ import { datasetRoutes } from './datasets';
 import { jobRoutes } from './jobs';
 import { pipelineRoutes } from './pipelines';
 import { reportRoutes } from './reports';
+import { rewardFunctionRoutes } from './reward-functions';
 import { stageRoutes } from './stages';
 import { systemRoutes } from './system';
 
@@ -17,6 +18,7 @@ export const routes: readonly Route[] = [
   ...reportRoutes,
   ...completionRoutes,
   ...stageRoutes,
+  ...rewardFunctionRoutes,
   ...systemRoutes,
 ];
 

@@ -23,7 +23,7 @@ describe('admission', () => {
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), 'pavlov-admit-'));
     store = openStore({ root });
-    admission = createAdmission(store);
+    admission = createAdmission(store, async () => [{ name: 'demo-world' }]);
     const rows = (kind: Parameters<typeof publishRows>[1]['kind'], list: readonly unknown[]) =>
       publishRows(store, { kind, rows: list });
     ids.corpus = await rows('text', [{ text: words(500) }]);

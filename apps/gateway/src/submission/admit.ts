@@ -1,9 +1,10 @@
 import { type Store } from '@pavlov/checkpoint-store';
-import { type JobPayload } from '@pavlov/contracts';
+import { type JobPayload, type RewardFunctionInfo } from '@pavlov/contracts';
 import { errorOf, type Problem } from '../http/bad-request';
 import { checkOracle } from './check-oracle';
 import { checkInputs } from './check-inputs';
 import { checkLengths } from './check-lengths';
+import { checkRewardFunctions } from './check-reward-functions';
 import { checkTokenizers } from './check-tokenizers';
 import { createDatasetRowsReader } from './dataset-rows';
 import { createTokenizerCache, gatherFacts } from './facts';
@@ -14,7 +15,11 @@ export interface Admission {
   admit(planned: readonly PlannedJob[]): Promise<JobPayload[]>;
 }
 
-export function createAdmission(store: Store): Admission {
+/** @param rewardFunctions Those that a ppo job may name, at the time of asking. */
+export function createAdmission(
+  store: Store,
+  rewardFunctions: () => Promise<readonly RewardFunctionInfo[]>,
+): Admission {
   const tokenizerOf = createTokenizerCache(store);
   const rows = createDatasetRowsReader(store);
   return {
@@ -25,6 +30,7 @@ export function createAdmission(store: Store): Admission {
       const checks: readonly ((job: PlannedJob) => Promise<Problem[]>)[] = [
         (job) => checkInputs(job, facts),
         (job) => checkTokenizers(job, facts),
+        (job) => checkRewardFunctions(job, rewardFunctions),
         (job) => checkOracle(job, rows),
         (job) => checkLengths(job, { facts, rows }),
       ];

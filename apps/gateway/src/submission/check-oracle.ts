@@ -1,4 +1,4 @@
-import { PavlovError, type PromptRow } from '@pavlov/contracts';
+import { oracles, PavlovError, type PpoConfig, type PromptRow } from '@pavlov/contracts';
 import { gradeResponse, type OracleName } from '@pavlov/datasets';
 import { type Problem } from '../http/bad-request';
 import { type DatasetRowsReader } from './dataset-rows';
@@ -17,9 +17,21 @@ function gradedBy({ payload }: PlannedJob): Graded | undefined {
     const { oracle, prompts, maxPrompts } = payload.config;
     return oracle === undefined ? undefined : { oracle, prompts, limit: maxPrompts };
   }
+  if (isOf(payload, 'ppo')) {
+    const oracle = rewardOracle(payload.config);
+    return oracle && { oracle, prompts: payload.config.prompts };
+  }
   if (!isOf(payload, 'feedback')) return undefined;
   const { labeller, prompts } = payload.config;
   return labeller.kind === 'import' || prompts === undefined ? undefined : { oracle: labeller.oracle, prompts };
+}
+
+/** The reward function that is an oracle, where a ppo job has it as its reward or as its held-out judge. */
+function rewardOracle({ rewardFunctions, monitor }: PpoConfig): OracleName | undefined {
+  const names = [...rewardFunctions, monitor.heldOut].map((source) =>
+    source?.kind === 'function' ? source.name : undefined,
+  );
+  return oracles.find((oracle) => names.includes(oracle));
 }
 
 /** What the oracle itself says of a row that it cannot grade. */

@@ -17,8 +17,13 @@ const endpointCall = {
   kind: z.literal('http'),
   url: z
     .url({ protocol: /^https?$/ })
+    .refine(
+      (url) => !URL.canParse(url) || `${new URL(url).username}${new URL(url).password}` === '',
+      'the URL must hold no user name or password: everybody who reaches the gateway can read configs',
+    )
     .describe('Gets the answers as JSON by POST and gives `{ "rewards": [number, …] }`.'),
-  timeoutSeconds: z.number().positive().max(600).default(30).describe('Time for one call.'),
+  // Node's fetch waits 300 s for headers, whatever it is told.
+  timeoutSeconds: z.number().positive().max(300).default(30).describe('Time for one call.'),
   retries: z.int().min(0).max(20).default(3).describe('Further tries of a call that failed or took too long.'),
 };
 const weight = z.number().default(1).describe('Its share in the sum of all rewards; negative for a penalty.');
