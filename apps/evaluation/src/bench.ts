@@ -1,22 +1,23 @@
 import { type PromptRow } from '@pavlov/contracts';
-import {
-  createGenerator,
-  createRewardScorer,
-  createScorer,
-  type GenerateOptions,
-  type Generation,
-} from '@pavlov/model';
+import { createGenerator, createScorer, type GenerateOptions, type Generation } from '@pavlov/model';
 import { type TrainerContext } from '@pavlov/service-kit';
 import { type Engine } from '@pavlov/tensor';
-import { compileLmStep, openTextBatches, type LoadedCheckpoint } from '@pavlov/training';
+import {
+  compileLmStep,
+  createRewardModelScorer,
+  openTextBatches,
+  type LoadedCheckpoint,
+  type RewardModel,
+  type RewardModelScores,
+} from '@pavlov/training';
 
 /** Measures one policy after the other on the same prompts; what it needs is compiled once. */
 export interface Bench {
   /** Compiles what answering takes, so that no policy's speed includes it. */
   prepare(policy: LoadedCheckpoint): Promise<void>;
   answer(policy: LoadedCheckpoint): Promise<Generation>;
-  /** Reward of each answer; nothing without a reward model. */
-  score(generation: Generation): Promise<Float32Array | undefined>;
+  /** Reward of each answer, of an ensemble the members' mean; nothing without a reward model. */
+  score(generation: Generation): Promise<RewardModelScores | undefined>;
   /** Mean over answers of Σ log π − log π_ref, in nats; nothing without a reference. */
   klToReference(policy: LoadedCheckpoint): Promise<number | undefined>;
   /** Perplexity per token of the configured text. */
@@ -27,7 +28,7 @@ interface BenchOptions {
   readonly context: TrainerContext<'evaluation'>;
   readonly engine: Engine;
   readonly prompts: readonly PromptRow[];
-  readonly reward?: LoadedCheckpoint;
+  readonly reward?: RewardModel;
   readonly reference?: LoadedCheckpoint;
 }
 
@@ -90,13 +91,13 @@ export async function createBench({ context, engine, prompts, reward, reference 
       if (reward === undefined) return undefined;
       const sequences = encode(reward).map((prompt, index) => [...prompt, ...responses[index]]);
       const scorer = await once('reward', () =>
-        createRewardScorer(engine, {
-          config: reward.model,
+        createRewardModelScorer(engine, {
+          rewardModel: reward,
           batch: config.batchSize,
           length: longest(reward) + config.maxNewTokens,
         }),
       );
-      return scorer.score({ parameters: reward.parameters, sequences });
+      return scorer.score(sequences);
     },
 
     klToReference: async (policy) => {

@@ -11,7 +11,11 @@ const columns: readonly (readonly [string, (policy: PolicyEvaluation) => string]
   ['polite and correct', ({ politeAndCorrect }) => percent(politeAndCorrect)],
   ['polite', ({ polite }) => percent(polite)],
   ['correct', ({ correct }) => percent(correct)],
-  ['reward', ({ reward }) => fixed(reward)],
+  [
+    'reward',
+    ({ reward, rewardDeviation: deviation }) =>
+      fixed(reward) + (deviation === undefined ? '' : ` ± ${fixed(deviation)}`),
+  ],
   ['KL to reference (nats)', ({ klToReference }) => fixed(klToReference)],
   ['perplexity', ({ perplexity }) => fixed(perplexity)],
   ['tokens per answer', ({ responseTokens }) => fixed(responseTokens, 1)],

@@ -16,7 +16,7 @@ import { gradeResponse } from '@pavlov/datasets';
 import { type Train } from '@pavlov/service-kit';
 import { performance } from 'node:perf_hooks';
 import { createEngine } from '@pavlov/tensor';
-import { createThroughput, loadCheckpoint, readRows } from '@pavlov/training';
+import { createThroughput, loadCheckpoint, loadRewardModel, readRows } from '@pavlov/training';
 import { createBench } from './bench';
 import { renderMarkdown } from './markdown';
 import { byCategory, compare, figuresOf, gradeShares, mean, sampleTable, type Answers } from './summary';
@@ -26,8 +26,7 @@ export const train: Train<'evaluation'> = async (context) => {
   const engine = await createEngine({ threads: context.threads });
   const all = await readRows(store, { id: config.prompts, kind: 'prompts' });
   const prompts = all.slice(0, config.maxPrompts ?? all.length);
-  const reward =
-    config.reward === undefined ? undefined : await loadCheckpoint(store, { id: config.reward, head: 'scalar' });
+  const reward = config.reward === undefined ? undefined : await loadRewardModel(store, config.reward);
   const reference =
     config.reference === undefined ? undefined : await loadCheckpoint(store, { id: config.reference, head: 'lm' });
   const bench = await createBench({ context, engine, prompts, reward, reference });
@@ -53,7 +52,8 @@ export const train: Train<'evaluation'> = async (context) => {
     const grades =
       oracle &&
       prompts.map((row, i) => gradeResponse(oracle, { ...row, response: texts[i], finished: generation.finished[i] }));
-    const rewards = await bench.score(generation);
+    const scored = await bench.score(generation);
+    const rewards = scored?.scores;
 
     // 3. and 4.
     const klToReference = await bench.klToReference(policy);
@@ -65,7 +65,8 @@ export const train: Train<'evaluation'> = async (context) => {
       checkpoint,
       prompts: prompts.length,
       ...(grades && gradeShares(grades)),
-      ...(rewards && { reward: mean(rewards) }),
+      ...(scored && { reward: mean(scored.scores) }),
+      ...(scored && reward && reward.members.length > 1 && { rewardDeviation: mean(scored.deviations) }),
       ...(klToReference !== undefined && { klToReference }),
       ...(perplexity !== undefined && { perplexity }),
       responseTokens: mean(generation.responses.map((ids) => ids.length)),

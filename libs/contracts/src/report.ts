@@ -12,6 +12,7 @@ export const policyEvaluation = z.object({
   polite: z.number().optional(),
   correct: z.number().optional(),
   reward: z.number().optional().describe('Mean score of the reward model.'),
+  rewardDeviation: z.number().optional().describe('Of an ensemble: mean over answers of the standard deviation between its members.'),
   klToReference: z.number().optional().describe('Mean over answers of Σ log π − log π_ref, in nats, under temperature 1.'),
   perplexity: z.number().optional(),
   responseTokens: z.number().describe('Mean length of an answer.'),
