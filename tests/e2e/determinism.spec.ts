@@ -74,7 +74,13 @@ describe('a pipeline', () => {
   it('ends in the same bytes again, on another number of threads', async () => {
     const again = await trainAll({ seed: 1, threads: 2 });
     const weights = await weightsOf(once);
-    expect(Object.keys(weights).sort()).toEqual(['ppo-job', 'pretraining-job', 'reward-modeling-job', 'sft-job']);
+    expect(Object.keys(weights).sort()).toEqual([
+      'ppo-job',
+      'ppo-job-ema',
+      'pretraining-job',
+      'reward-modeling-job',
+      'sft-job',
+    ]);
     expect(await weightsOf(again)).toEqual(weights);
     expect(again.ppo.curves.map(({ values }) => values['objective/scores'])).toEqual(
       once.ppo.curves.map(({ values }) => values['objective/scores']),
@@ -126,6 +132,11 @@ describe('a pipeline', () => {
       'loss/policy',
       'loss/value',
       'loss/ptx',
+      'ptx/gradient_ratio',
+      'reward/model',
+      'monitor/root_kl',
+      'monitor/duplicate_fraction',
+      'monitor/alarms',
       'val/clipfrac',
       'episodes',
       'rollout/eos_fraction',

@@ -1,5 +1,4 @@
-import { causalLmLoss, clippedPolicyLoss, clippedValueLoss, ppoPtxLoss } from '@pavlov/algorithms';
-import { type TokenBatch } from '@pavlov/datasets';
+import { clippedPolicyLoss, clippedValueLoss } from '@pavlov/algorithms';
 import { hiddenStates, lmLogits, scalarScores, type TransformerConfig } from '@pavlov/model';
 import {
   entropy,
@@ -47,17 +46,15 @@ export interface ValueSlice {
 export interface PolicyNetwork {
   /** log π of each target, flat [b, T]. */
   logprobs(input: { parameters: Parameters; tokens: Int32Array; targets: Int32Array }): Promise<Float32Array>;
-  /** Loss of a slice, with PPO-ptx also that of a pretraining batch; the gradients land in the learner's buffer. */
-  gradients(learner: Learner, slice: PolicySlice, pretraining?: TokenBatch): Promise<PolicyStep>;
+  /** The clipped policy loss of a slice; the gradients land in the learner's buffer. */
+  gradients(learner: Learner, slice: PolicySlice): Promise<PolicyStep>;
 }
 
 export interface PolicyStep {
-  /** The clipped policy loss alone. */
   readonly loss: number;
+  /** Flat [b, T], both. */
   readonly logprobs: Float32Array;
   readonly entropies: Float32Array;
-  /** PPO-ptx only: mean loss per pretraining token, before γ. */
-  readonly ptxLoss?: number;
 }
 
 export interface ValueNetwork {
@@ -72,15 +69,11 @@ interface NetworkOptions {
   readonly grid: GridShape;
 }
 
-interface PolicyOptions extends NetworkOptions {
-  readonly temperature: number;
-  readonly clipRange: number;
-  /** PPO-ptx: γ and the shape of its batches. */
-  readonly ptx?: { readonly coefficient: number; readonly grid: GridShape };
-}
-
-export async function compilePolicy(engine: Engine, options: PolicyOptions): Promise<PolicyNetwork> {
-  const { model, layout, temperature, clipRange, ptx } = options;
+export async function compilePolicy(
+  engine: Engine,
+  options: NetworkOptions & { temperature: number; clipRange: number },
+): Promise<PolicyNetwork> {
+  const { model, layout, temperature, clipRange } = options;
   const { ids, flatIds, floats } = gridSignature(options.grid);
   const logitsOf = (parameters: Record<string, tf.Tensor>, tokens: tf.Tensor): tf.Tensor =>
     lmLogits(parameters, hiddenStates(parameters, tokens, model), model); // [b·T, V]
@@ -93,23 +86,13 @@ export async function compilePolicy(engine: Engine, options: PolicyOptions): Pro
     { name: 'ppo-policy-scoring' },
   );
 
-  const ptxSignature = ptx && gridSignature(ptx.grid);
   const training = await engine.compile(
-    ({ tokens, targets, oldLogprobs, advantages, mask, ptxTokens, ptxTargets, ptxMask, ...parameters }) => {
+    ({ tokens, targets, oldLogprobs, advantages, mask, ...parameters }) => {
       const { loss, metrics, gradients } = gradientsOf((weights) => {
         const logits = tf.div(logitsOf(weights, tokens), temperature); // [b·T, V]
         const logprobs = tokenLogprobs(logits, targets); // [b·T]
-        const policyLoss = clippedPolicyLoss({ logprobs, oldLogprobs, advantages, mask, clipRange }).loss;
-        const measured = { policyLoss, logprobs, entropies: entropy(logits) };
-        if (ptx === undefined) return { loss: policyLoss, metrics: measured };
-        const pretrainingLoss = causalLmLoss({
-          logprobs: tokenLogprobs(logitsOf(weights, ptxTokens), ptxTargets),
-          mask: ptxMask,
-        }).loss;
-        return {
-          ...ppoPtxLoss({ policyLoss, pretrainingLoss, coefficient: ptx.coefficient }),
-          metrics: { ...measured, pretrainingLoss },
-        };
+        const { loss } = clippedPolicyLoss({ logprobs, oldLogprobs, advantages, mask, clipRange });
+        return { loss, metrics: { logprobs, entropies: entropy(logits) } };
       }, parameters);
       return { loss, ...metrics, ...gradientOutputs(gradients) };
     },
@@ -120,30 +103,19 @@ export async function compilePolicy(engine: Engine, options: PolicyOptions): Pro
       oldLogprobs: floats,
       advantages: floats,
       mask: floats,
-      ...(ptxSignature && {
-        ptxTokens: ptxSignature.ids,
-        ptxTargets: ptxSignature.flatIds,
-        ptxMask: ptxSignature.floats,
-      }),
     },
     { name: 'ppo-policy-training' },
   );
   return {
     logprobs: async ({ parameters, tokens, targets }) =>
       copyOf(await scoring.run({ ...parameters.views, tokens, targets }), 'logprobs'),
-    gradients: async (learner, { tokens, targets, oldLogprobs, advantages, mask }, pretraining) => {
-      const ptxFeeds = pretraining && {
-        ptxTokens: pretraining.tokens,
-        ptxTargets: pretraining.targets,
-        ptxMask: pretraining.mask,
-      };
-      const feeds = { ...learner.parameters.views, tokens, targets, oldLogprobs, advantages, mask, ...ptxFeeds };
+    gradients: async (learner, { tokens, targets, oldLogprobs, advantages, mask }) => {
+      const feeds = { ...learner.parameters.views, tokens, targets, oldLogprobs, advantages, mask };
       const outputs = await training.run(feeds, gradientBuffers(learner.gradients));
       return {
-        loss: outputs.policyLoss[0],
+        loss: outputs.loss[0],
         logprobs: copyOf(outputs, 'logprobs'),
         entropies: copyOf(outputs, 'entropies'),
-        ptxLoss: pretraining && outputs.pretrainingLoss[0],
       };
     },
   };

@@ -8,6 +8,9 @@ import {
 } from '@pavlov/algorithms';
 import { type PpoConfig } from '@pavlov/contracts';
 import { type Generation } from '@pavlov/model';
+import { type Answer } from '@pavlov/rewards';
+import { type Tokenizer } from '@pavlov/tokenizer';
+import { type EncodedPrompt } from './prompts';
 
 /** B episodes on a grid of T columns, flat and row-major. Column t predicts token t + 1 of its row. */
 export interface Episodes {
@@ -47,6 +50,20 @@ export function layOutEpisodes(input: {
     mask.fill(1, start + prompts[row].length - 1, start + sequence.length - 1);
   });
   return { rows, columns, tokens, targets, mask, sequences, finished: generation.finished };
+}
+
+/** The responses as text, with what their prompts' rows say. */
+export function answersOf(input: {
+  drawn: readonly EncodedPrompt[];
+  generation: Generation;
+  tokenizer: Pick<Tokenizer, 'decode'>;
+}): Answer[] {
+  const { drawn, generation, tokenizer } = input;
+  return drawn.map(({ row }, index) => ({
+    ...row,
+    response: tokenizer.decode(generation.responses[index], { skipSpecialTokens: true }).trim(),
+    finished: generation.finished[index],
+  }));
 }
 
 /** What a batch of episodes is worth, token by token; flat [B, T] but for the scores. */

@@ -1,66 +1,64 @@
 /**
- * PPO on a reward model, with a KL penalty to the SFT policy (InstructGPT §3.5, appendix C.4; Huang et al. 2023).
+ * PPO on a reward, with a KL penalty to the SFT policy (InstructGPT §3.5, appendix C.4; Huang et al. 2023).
  *
  * Each iteration:
  *  1. draw a batch of prompts,
  *  2. sample one response to each from the policy,
- *  3. measure log-probs under policy and reference, values, and reward-model scores,
+ *  3. score the responses, and measure log-probs under policy and reference, and values,
  *  4. shape rewards and estimate advantages,
- *  5. for each epoch and minibatch, one clipped step of the policy (with PPO-ptx, the pretraining gradient added) and one
+ *  5. look whether the run is still sound,
+ *  6. for each epoch and minibatch, one clipped step of the policy (with PPO-ptx, the pretraining gradient added) and one
  *     of the value network,
- *  6. log everything, and let the KL controller choose the next coefficient.
+ *  7. log everything, and let the KL controller choose the next coefficient.
  *
- * Policy and value network are separate; the value network starts from the reward model. No dropout anywhere.
+ * Policy and value network are separate; the value network starts from the reward model where there is one. No dropout
+ * anywhere. The moving average of the policy's weights is published beside it.
  * Leaves out: shared trunks, several rollouts per prompt, and resuming a killed run from its last iteration.
  */
 import {
-  adaptiveKlOverHorizon,
-  constantRate,
-  fixedKl,
-  linearDecay,
   policyStatistics,
   rolloutStatistics,
   shuffledMinibatches,
+  updateAverage,
   valueStatistics,
-  warmUp,
-  type KlController,
-  type Schedule,
 } from '@pavlov/algorithms';
-import { PavlovError, type PpoConfig } from '@pavlov/contracts';
+import { averageIdOf, type PpoConfig } from '@pavlov/contracts';
 import { batchOrder } from '@pavlov/datasets';
-import { createRewardScorer, createGenerator } from '@pavlov/model';
+import { createGenerator, initParameters } from '@pavlov/model';
 import { randomStream } from '@pavlov/random';
 import { type Train } from '@pavlov/service-kit';
-import { copyParameters, createEngine } from '@pavlov/tensor';
+import { copyParameters, createEngine, type Parameters } from '@pavlov/tensor';
 import {
   createLearner,
   createThroughput,
   loadCheckpoint,
-  openTextBatches,
+  loadRewardModel,
+  openPretrainingMix,
   publishCheckpoint,
-  readRows,
+  type LoadedCheckpoint,
 } from '@pavlov/training';
+import { openHeldOutJudge, openTrainedReward } from './judges';
 import { compilePolicy, compileValue } from './networks';
-import { estimateAdvantages, layOutEpisodes, takeRows, type Episodes, type Experience } from './rollout';
+import { readPrompts } from './prompts';
+import { answersOf, estimateAdvantages, layOutEpisodes, takeRows, type Episodes, type Experience } from './rollout';
+import { klController, learningRates } from './schedules';
+import { openWatch } from './watch';
 
 export const train: Train<'ppo'> = async (context) => {
   const { config, seed, store } = context;
   const engine = await createEngine({ threads: context.threads });
 
   const policy = await loadCheckpoint(store, { id: config.policy, head: 'lm' });
-  const reward = await loadCheckpoint(store, { id: config.reward ?? '', head: 'scalar' });
   const { tokenizer } = policy;
+  const rewardModel = config.reward === undefined ? undefined : await loadRewardModel(store, config.reward);
   const reference = copyParameters(policy.parameters);
+  const average = config.averageDecay === null ? undefined : copyParameters(policy.parameters);
+  const value = startOfValue({ config, policy, rewardModel, seed });
   const policyLearner = createLearner(policy.parameters, config);
-  const valueLearner = createLearner(copyParameters(reward.parameters), config);
+  const valueLearner = createLearner(value.parameters, config);
 
-  const rows = await readRows(store, { id: config.prompts, kind: 'prompts' });
-  const prompts = rows.map((row) => tokenizer.encodePrompt(row.prompt));
-  const maxPromptTokens = Math.max(...prompts.map((prompt) => prompt.length));
+  const { prompts, maxPromptTokens } = await readPrompts(context, policy);
   const columns = maxPromptTokens + config.maxNewTokens;
-  if (columns > policy.model.contextLength)
-    throw contextOverflow({ maxPromptTokens, config, contextLength: policy.model.contextLength });
-
   const grid = { rows: config.minibatchSize, columns };
   const generator = await createGenerator(engine, {
     config: policy.model,
@@ -68,34 +66,22 @@ export const train: Train<'ppo'> = async (context) => {
     maxPromptTokens,
     maxNewTokens: config.maxNewTokens,
   });
-  const scorer = await createRewardScorer(engine, {
-    config: reward.model,
-    batch: config.minibatchSize,
-    length: columns,
+  const reward = await openTrainedReward({ engine, context, columns, rewardModel });
+  const watch = openWatch(context, {
+    policy,
+    heldOut: await openHeldOutJudge({ engine, context, columns }),
   });
-  const pretraining =
-    config.ptx &&
-    (await openTextBatches(store, {
-      id: config.ptx.dataset,
-      tokenizer,
-      rows: config.ptx.batchSize,
-      columns: policy.model.contextLength,
-      seed,
-    }));
+  const pretraining = config.ptx && (await openPretrainingMix(engine, { store, policy, mix: config.ptx, seed }));
   const policyNetwork = await compilePolicy(engine, {
     model: policy.model,
     layout: policy.parameters.layout,
     grid,
     temperature: config.temperature,
     clipRange: config.clipRange,
-    ptx: config.ptx && {
-      coefficient: config.ptx.coefficient,
-      grid: { rows: config.ptx.batchSize, columns: policy.model.contextLength },
-    },
   });
   const valueNetwork = await compileValue(engine, {
-    model: reward.model,
-    layout: reward.parameters.layout,
+    model: value.model,
+    layout: value.parameters.layout,
     grid,
     clipRange: config.valueClipRange,
     coefficient: config.valueCoefficient,
@@ -109,116 +95,148 @@ export const train: Train<'ppo'> = async (context) => {
   let updates = 0;
   let last: Record<string, number> = {};
 
-  for (let iteration = 0; iteration < config.iterations; iteration++) {
-    await context.checkpoint();
+  try {
+    for (let iteration = 0; iteration < config.iterations; iteration++) {
+      await context.checkpoint();
 
-    // 1.
-    const drawn = drawPrompts(iteration, config.batchSize).map((index) => prompts[index]);
+      // 1.
+      const drawnRows = drawPrompts(iteration, config.batchSize);
+      const drawn = drawnRows.map((row) => prompts[row]);
 
-    // 2.
-    const rolloutClock = createThroughput();
-    const generation = await generator.generate({
-      parameters: policy.parameters,
-      prompts: drawn,
-      temperature: config.temperature,
-      eosId: tokenizer.eosId,
-      stopAtEos: true,
-      seed,
-      purpose: 'ppo/rollout',
-      step: iteration,
-    });
-    rolloutClock.add(generation.tokens);
-    const rolloutRate = rolloutClock.lap();
-    const episodes = layOutEpisodes({ prompts: drawn, generation, columns, padId: tokenizer.padId });
+      // 2.
+      const rolloutClock = createThroughput();
+      const generation = await generator.generate({
+        parameters: policy.parameters,
+        prompts: drawn.map(({ tokens }) => tokens),
+        temperature: config.temperature,
+        eosId: tokenizer.eosId,
+        stopAtEos: true,
+        seed,
+        purpose: 'ppo/rollout',
+        step: iteration,
+      });
+      rolloutClock.add(generation.tokens);
+      const rolloutRate = rolloutClock.lap();
+      const episodes = layOutEpisodes({
+        prompts: drawn.map(({ tokens }) => tokens),
+        generation,
+        columns,
+        padId: tokenizer.padId,
+      });
 
-    // 3.
-    const trainingClock = createThroughput();
-    const bySlice = (
-      measure: (slice: { tokens: Int32Array; targets: Int32Array }) => Promise<Float32Array>,
-    ): Promise<Float32Array> => measureBySlices(episodes, config.minibatchSize, measure);
-    const measured = {
-      logprobs: await bySlice((slice) => policyNetwork.logprobs({ parameters: policy.parameters, ...slice })),
-      referenceLogprobs: await bySlice((slice) => policyNetwork.logprobs({ parameters: reference, ...slice })),
-      values: await bySlice(({ tokens }) => valueNetwork.values({ parameters: valueLearner.parameters, tokens })),
-      scores: await scorer.score({ parameters: reward.parameters, sequences: episodes.sequences }),
-    };
+      // 3.
+      const trainingClock = createThroughput();
+      const bySlice = (
+        measure: (slice: { tokens: Int32Array; targets: Int32Array }) => Promise<Float32Array>,
+      ): Promise<Float32Array> => measureBySlices(episodes, config.minibatchSize, measure);
+      const answered = { sequences: episodes.sequences, answers: answersOf({ drawn, generation, tokenizer }) };
+      const { scores, figures: rewardFigures } = await reward(answered);
+      const measured = {
+        scores,
+        logprobs: await bySlice((slice) => policyNetwork.logprobs({ parameters: policy.parameters, ...slice })),
+        referenceLogprobs: await bySlice((slice) => policyNetwork.logprobs({ parameters: reference, ...slice })),
+        values: await bySlice(({ tokens }) => valueNetwork.values({ parameters: valueLearner.parameters, tokens })),
+      };
 
-    // 4.
-    const experience = estimateAdvantages(episodes, measured, { ...config, klCoefficient });
+      // 4.
+      const experience = estimateAdvantages(episodes, measured, { ...config, klCoefficient });
 
-    // 5.
-    const updateFigures: Record<string, number>[] = [];
-    for (let epoch = 0; epoch < config.epochs; epoch++) {
-      const random = randomStream(seed, 'ppo/minibatches', [iteration, epoch]);
-      for (const minibatch of shuffledMinibatches({ count: config.batchSize, size: config.minibatchSize, random })) {
-        await context.checkpoint();
-        const slice = sliceOf(episodes, experience, minibatch);
-        const policyResult = await policyNetwork.gradients(policyLearner, slice, pretraining?.batchAt(updates));
-        const { gradientNorm: policyNorm } = policyLearner.update({
-          learningRate: policyRate(iteration),
-          losses: { 'policy loss': policyResult.loss },
-        });
-        const valueResult = await valueNetwork.gradients(valueLearner, slice);
-        const { gradientNorm: valueNorm } = valueLearner.update({
-          learningRate: valueRate(iteration),
-          losses: { 'value loss': valueResult.loss },
-        });
-        updates += 1;
+      // 5.
+      const rollout = rolloutStatistics({
+        ...experience,
+        mask: episodes.mask,
+        finished: episodes.finished,
+        coefficient: klCoefficient,
+      });
+      const rolloutFigures = {
+        'objective/kl': rollout.kl,
+        'objective/entropy': rollout.entropy,
+        'objective/scores': rollout.scores,
+        'objective/rlhf_reward': rollout.rlhfReward,
+        'objective/kl_coefficient': klCoefficient,
+        ...rewardFigures,
+        'rollout/eos_fraction': rollout.eosFraction,
+        'rollout/response_length': rollout.responseLength,
+        'rollout/tokens_per_second': rolloutRate,
+      };
+      const watchFigures = await watch.look({
+        iteration,
+        answered,
+        prompts: drawnRows,
+        generation,
+        rawScores: scores,
+        scores: experience.scores,
+        rollout,
+        figures: rolloutFigures,
+      });
 
-        const statistics = policyStatistics({ ...slice, ...policyResult, clipRange: config.clipRange });
-        const valueFigures = valueStatistics({ ...slice, ...valueResult, clipRange: config.valueClipRange });
-        updateFigures.push({
-          'policy/approxkl': statistics.approxkl,
-          'policy/clipfrac': statistics.clipfrac,
-          'policy/entropy': statistics.entropy,
-          'policy/ratio_mean': statistics.ratioMean,
-          'policy/ratio_variance': statistics.ratioVariance,
-          'policy/gradient_norm': policyNorm,
-          'loss/policy': policyResult.loss,
-          'loss/value': valueResult.loss,
-          'val/clipfrac': valueFigures.clipfrac,
-          'val/explained_variance': valueFigures.explainedVariance,
-          'val/gradient_norm': valueNorm,
-          ...(policyResult.ptxLoss === undefined ? {} : { 'loss/ptx': policyResult.ptxLoss }),
-        });
+      // 6.
+      const updateFigures: Record<string, number>[] = [];
+      for (let epoch = 0; epoch < config.epochs; epoch++) {
+        const random = randomStream(seed, 'ppo/minibatches', [iteration, epoch]);
+        for (const minibatch of shuffledMinibatches({ count: config.batchSize, size: config.minibatchSize, random })) {
+          await context.checkpoint();
+          const slice = sliceOf(episodes, experience, minibatch);
+          const policyResult = await policyNetwork.gradients(policyLearner, slice);
+          const mixed = await pretraining?.add(policyLearner, updates);
+          const { gradientNorm: policyNorm } = policyLearner.update({
+            learningRate: policyRate(iteration),
+            losses: { 'policy loss': policyResult.loss, ...(mixed && { 'pretraining loss': mixed.loss }) },
+          });
+          if (average !== undefined && config.averageDecay !== null)
+            updateAverage({ average: average.data, parameters: policy.parameters.data, decay: config.averageDecay });
+          const valueResult = await valueNetwork.gradients(valueLearner, slice);
+          const { gradientNorm: valueNorm } = valueLearner.update({
+            learningRate: valueRate(iteration),
+            losses: { 'value loss': valueResult.loss },
+          });
+          updates += 1;
+
+          const statistics = policyStatistics({ ...slice, ...policyResult, clipRange: config.clipRange });
+          const valueFigures = valueStatistics({ ...slice, ...valueResult, clipRange: config.valueClipRange });
+          updateFigures.push({
+            'policy/approxkl': statistics.approxkl,
+            'policy/clipfrac': statistics.clipfrac,
+            'policy/entropy': statistics.entropy,
+            'policy/ratio_mean': statistics.ratioMean,
+            'policy/ratio_variance': statistics.ratioVariance,
+            'policy/gradient_norm': policyNorm,
+            'loss/policy': policyResult.loss,
+            'loss/value': valueResult.loss,
+            'val/clipfrac': valueFigures.clipfrac,
+            'val/explained_variance': valueFigures.explainedVariance,
+            'val/gradient_norm': valueNorm,
+            ...(mixed && { 'loss/ptx': mixed.loss, 'ptx/gradient_ratio': mixed.gradientRatio }),
+          });
+        }
       }
-    }
 
-    // 6.
-    const rollout = rolloutStatistics({
-      ...experience,
-      mask: episodes.mask,
-      finished: episodes.finished,
-      coefficient: klCoefficient,
-    });
-    const episodeTokens = episodes.sequences.reduce((sum, sequence) => sum + sequence.length, 0);
-    trainingClock.add(episodeTokens * config.epochs);
-    throughput.add(generation.tokens + episodeTokens * config.epochs);
-    last = {
-      'objective/kl': rollout.kl,
-      'objective/entropy': rollout.entropy,
-      'objective/scores': rollout.scores,
-      'objective/rlhf_reward': rollout.rlhfReward,
-      'objective/kl_coefficient': klCoefficient,
-      ...meanOf(updateFigures),
-      'policy/first_minibatch_approxkl': updateFigures[0]['policy/approxkl'],
-      'rollout/eos_fraction': rollout.eosFraction,
-      'rollout/response_length': rollout.responseLength,
-      'rollout/tokens_per_second': rolloutRate,
-      'train/tokens_per_second': trainingClock.lap(),
-      'train/learning_rate': policyRate(iteration),
-      episodes: (iteration + 1) * config.batchSize,
-    };
-    context.metrics(iteration, last);
-    context.progress({
-      fraction: (iteration + 1) / config.iterations,
-      phase: 'rollouts and updates',
-      step: iteration + 1,
-      steps: config.iterations,
-      tokensPerSecond: throughput.lap(),
-      headline: { name: 'reward', value: rollout.scores },
-    });
-    klCoefficient = nextCoefficient({ coefficient: klCoefficient, kl: rollout.kl });
+      // 7.
+      const episodeTokens = episodes.sequences.reduce((sum, sequence) => sum + sequence.length, 0);
+      trainingClock.add(episodeTokens * config.epochs);
+      throughput.add(generation.tokens + episodeTokens * config.epochs);
+      last = {
+        ...rolloutFigures,
+        ...watchFigures,
+        ...meanOf(updateFigures),
+        'policy/first_minibatch_approxkl': updateFigures[0]['policy/approxkl'],
+        'train/tokens_per_second': trainingClock.lap(),
+        'train/learning_rate': policyRate(iteration),
+        episodes: (iteration + 1) * config.batchSize,
+      };
+      context.metrics(iteration, last);
+      context.progress({
+        fraction: (iteration + 1) / config.iterations,
+        phase: 'rollouts and updates',
+        step: iteration + 1,
+        steps: config.iterations,
+        tokensPerSecond: throughput.lap(),
+        headline: { name: 'reward', value: rollout.scores },
+      });
+      klCoefficient = nextCoefficient({ coefficient: klCoefficient, kl: rollout.kl });
+    }
+  } catch (error) {
+    throw await watch.keepLastGood(error);
   }
 
   const metrics = {
@@ -226,30 +244,37 @@ export const train: Train<'ppo'> = async (context) => {
     kl: last['objective/kl'],
     entropy: last['objective/entropy'],
     eosFraction: last['rollout/eos_fraction'],
+    alarms: watch.alarms(),
   };
-  await publishCheckpoint(context, { kind: 'policy', ...policy, metrics });
+  if (average !== undefined)
+    await publishCheckpoint(context, {
+      ...policy,
+      id: averageIdOf(context.job.jobId),
+      kind: 'policy',
+      parameters: average,
+      metrics,
+    });
+  await publishCheckpoint(context, { ...policy, kind: 'policy', metrics }); // last: the job is done when its own is there
   engine.dispose();
   return { metrics, tokens: throughput.tokens };
 };
 
-/** From a tenth of the peak up to it (InstructGPT C.4), then as configured. */
-function learningRates(peak: number, config: PpoConfig): Schedule {
-  const steps = config.iterations - config.warmupIterations;
-  const decay = { linear: () => linearDecay({ peak, steps }), constant: () => constantRate(peak) }[
-    config.learningRateDecay
-  ]();
-  return warmUp({ steps: config.warmupIterations, from: 0.1, then: decay });
-}
-
-function klController({ klController, batchSize }: PpoConfig): KlController {
-  switch (klController.kind) {
-    case 'fixed':
-      return fixedKl;
-    case 'adaptive':
-      return adaptiveKlOverHorizon({ ...klController, episodes: batchSize });
-    default:
-      return klController satisfies never;
+/** The value network's start: a copy of the reward model, or the policy's trunk with a head of zeros (Huang et al. 2023). */
+function startOfValue(input: {
+  config: PpoConfig;
+  policy: LoadedCheckpoint;
+  rewardModel?: LoadedCheckpoint;
+  seed: number;
+}): { model: LoadedCheckpoint['model']; parameters: Parameters } {
+  const { config, policy, rewardModel, seed } = input;
+  if (rewardModel !== undefined && config.valueStart !== 'policy')
+    return { model: rewardModel.model, parameters: copyParameters(rewardModel.parameters) };
+  const parameters = initParameters(policy.model, 'scalar', seed);
+  for (const [name, view] of Object.entries(parameters.views)) {
+    if (name === 'score.weight') view.fill(0);
+    else view.set(policy.parameters.views[name]);
   }
+  return { model: policy.model, parameters };
 }
 
 /** Runs `measure` over slices of b episodes and joins the results to a flat [B, T] array. */
@@ -288,14 +313,4 @@ function meanOf(records: readonly Record<string, number>[]): Record<string, numb
   return Object.fromEntries(
     names.map((name) => [name, records.reduce((sum, record) => sum + record[name], 0) / records.length]),
   );
-}
-
-function contextOverflow(input: { maxPromptTokens: number; config: PpoConfig; contextLength: number }): PavlovError {
-  const { maxPromptTokens, config, contextLength } = input;
-  return new PavlovError({
-    code: 'SEQUENCE_TOO_LONG',
-    field: 'maxNewTokens',
-    message: `The longest prompt has ${maxPromptTokens} tokens; with ${config.maxNewTokens} new ones it exceeds the context of ${contextLength}.`,
-    hint: `Lower maxNewTokens to ${contextLength - maxPromptTokens}, shorten the prompts, or pretrain with a longer context.`,
-  });
 }

@@ -1,6 +1,7 @@
 export { loadCheckpoint, publishCheckpoint, type LoadedCheckpoint, type PublishingContext } from './checkpoints';
 export { createLearner, type Learner, type OptimiserConfig } from './learner';
 export { compileLmStep, type LmStep, type LmStepOptions } from './lm-step';
+export { openPretrainingMix, type MixedIn, type PretrainingMix } from './pretraining-mix';
 export {
   createRewardModelScorer,
   loadRewardModel,

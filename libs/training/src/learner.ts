@@ -72,7 +72,7 @@ function nameNonFinite(check: () => void): void {
         code: 'NON_FINITE',
         field: error.quantity,
         message: `Training broke down: ${error.message}.`,
-        hint: 'Lower the learning rate or clipNorm, and look at the last metrics. No checkpoint was written.',
+        hint: 'Lower the learning rate or clipNorm, and look at the last metrics.',
       },
       { cause: error },
     );

@@ -12,7 +12,6 @@ import { rankingPairWeights } from '../reward/pairs';
 import { expectAllClose, lossAndGradient, TOLERANCE, useCpuBackend } from '../spec-support';
 import { causalLmLoss } from './language-model';
 import { clippedPolicyLoss } from './policy';
-import { ppoPtxLoss } from './ppo-ptx';
 import { rankingLoss } from './ranking';
 import { clippedValueLoss } from './value';
 
@@ -77,15 +76,6 @@ const cases: Record<string, Case> = {
         }),
       ],
     },
-  },
-  ppoPtxLoss: {
-    graph: ({ x, oldLogprobs, advantages, mask: m }) => {
-      const policyLoss = clippedPolicyLoss({ logprobs: x, oldLogprobs, advantages, mask: m, clipRange: 0.2 }).loss;
-      const pretrainingLoss = causalLmLoss({ logprobs: x, mask: m }).loss;
-      return ppoPtxLoss({ policyLoss, pretrainingLoss, coefficient: 27.8 });
-    },
-    shapes: line(['x', 'oldLogprobs', 'advantages', 'mask']),
-    feeds: policyData,
   },
 };
 
