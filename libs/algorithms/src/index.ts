@@ -1,7 +1,6 @@
 export { causalLmLoss } from './losses/language-model';
 export { maskedMean, selectReal } from './losses/masked';
 export { clippedPolicyLoss } from './losses/policy';
-export { ppoPtxLoss } from './losses/ppo-ptx';
 export { rankingLoss } from './losses/ranking';
 export { clippedValueLoss } from './losses/value';
 
