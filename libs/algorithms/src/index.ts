@@ -23,14 +23,17 @@ export { whiten, whitenKeepingMean } from './rollouts/whitening';
 
 export { ensembleScores } from './reward/ensemble';
 export {
+  agreement,
   type Calibration,
   calibration,
   noiseCeiling,
   pairAccuracy,
+  preferenceLoss,
   preferenceProbability,
   type ReliabilityBin,
+  type Votes,
 } from './reward/metrics';
-export { centreOnDemonstrations, type Normalisation, normalise, standardise } from './reward/normalisation';
+export { centreOnDemonstrations, type Normalisation, normalise, scoreMoments, standardise } from './reward/normalisation';
 export { type Pair, preferenceMargins, promptsWithPairs, rankingPairWeights, untiedPairs } from './reward/pairs';
 
 export { bestOfNKl, type KlOptimum, klOptimum } from './evaluation/frontier';

@@ -1,6 +1,6 @@
 import { randomStream } from '@pavlov/random';
 import fc from 'fast-check';
-import { calibration, noiseCeiling, pairAccuracy, preferenceProbability } from './metrics';
+import { agreement, calibration, noiseCeiling, pairAccuracy, preferenceLoss, preferenceProbability } from './metrics';
 
 describe('preferenceProbability', () => {
   it('is σ of the margin', () => {
@@ -28,6 +28,34 @@ describe('pairAccuracy', () => {
 
   it('refuses an empty list', () => {
     expect(() => pairAccuracy([])).toThrow('no comparison');
+  });
+});
+
+describe('preferenceLoss', () => {
+  it('gives the hand-worked mean of −ln σ(margin)', () => {
+    // −ln ½ = 0.693147, −ln ¾ = 0.287682, −ln ¼ = 1.386294; their mean is 0.789041.
+    expect(preferenceLoss([0, Math.log(3), -Math.log(3)])).toBeCloseTo(0.789041, 6);
+  });
+
+  it('stays finite when the model is sure and wrong', () => {
+    expect(preferenceLoss([-2000])).toBe(2000);
+    expect(preferenceLoss([2000])).toBe(0);
+  });
+});
+
+describe('agreement', () => {
+  it('gives the hand-worked share of agreeing pairs of votes', () => {
+    // 3 : 1 makes 6 pairs, of which 3 agree; 2 : 0 makes 1, which agrees; 1 : 0 makes none. 4 / 7.
+    const comparisons = [
+      { first: 3, second: 1 },
+      { first: 0, second: 2 },
+      { first: 1, second: 0 },
+    ];
+    expect(agreement(comparisons)).toBeCloseTo(4 / 7, 12);
+  });
+
+  it('is unknown where nothing was asked twice', () => {
+    expect(agreement([{ first: 1, second: 0 }])).toBeUndefined();
   });
 });
 

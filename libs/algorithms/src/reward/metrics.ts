@@ -21,6 +21,16 @@ export function pairAccuracy(margins: readonly number[]): number {
   return meanOver(margins, correctness);
 }
 
+/**
+ * Mean of −log σ(margin) in nats: the loss of training, every pair weighing the same. ln 2 for a constant model.
+ *
+ * @param margins As for `pairAccuracy`.
+ */
+export function preferenceLoss(margins: readonly number[]): number {
+  // log(1 + e^(−m)) without overflow where m is far below 0.
+  return meanOver(margins, (margin) => Math.max(-margin, 0) + Math.log1p(Math.exp(-Math.abs(margin))));
+}
+
 export interface ReliabilityBin {
   /** Confidences in [low, high); the last bin includes 1. */
   readonly low: number;
@@ -54,6 +64,24 @@ export function calibration({ margins, bins = 10 }: { margins: readonly number[]
   });
   const gap = (bin: ReliabilityBin): number => bin.pairs * Math.abs(bin.accuracy - bin.confidence);
   return { bins: reliability, expectedCalibrationError: meanOver(reliability, gap) * (bins / margins.length) };
+}
+
+/** How often one comparison of two answers came out either way. */
+export interface Votes {
+  readonly first: number;
+  readonly second: number;
+}
+
+/**
+ * Of all pairs of votes on the same comparison, the share that agree: what InstructGPT reports for its labellers.
+ *
+ * @returns Nothing where no comparison has two votes.
+ */
+export function agreement(comparisons: readonly Votes[]): number | undefined {
+  const pairs = (votes: number): number => (votes * (votes - 1)) / 2;
+  const all = comparisons.reduce((sum, { first, second }) => sum + pairs(first + second), 0);
+  const agreeing = comparisons.reduce((sum, { first, second }) => sum + pairs(first) + pairs(second), 0);
+  return all === 0 ? undefined : agreeing / all;
 }
 
 /**

@@ -8,7 +8,7 @@
  * Leaves out: running normalisation during PPO, which would move the goal while the policy learns.
  */
 import { type Numbers } from '../rollouts/grid';
-import { maskedMoments } from '../rollouts/moments';
+import { maskedMoments, type Moments } from '../rollouts/moments';
 
 /** normalised = gain · score + bias. */
 export interface Normalisation {
@@ -18,7 +18,7 @@ export interface Normalisation {
 
 /** Demonstrations score 0 on average; differences between scores stay as they are. */
 export function centreOnDemonstrations(scores: Numbers): Normalisation {
-  return { gain: 1, bias: -momentsOf(scores).mean };
+  return { gain: 1, bias: -scoreMoments(scores).mean };
 }
 
 /**
@@ -28,7 +28,7 @@ export function centreOnDemonstrations(scores: Numbers): Normalisation {
  */
 export function standardise(input: { scores: Numbers; mean?: number; deviation?: number }): Normalisation {
   const { scores, mean = 0, deviation = 1 } = input;
-  const data = momentsOf(scores);
+  const data = scoreMoments(scores);
   if (data.variance === 0) throw new RangeError('every sample has the same score, so no gain can spread them');
   const gain = deviation / Math.sqrt(data.variance);
   return { gain, bias: mean - gain * data.mean };
@@ -39,6 +39,7 @@ export function normalise({ scores, normalisation }: { scores: Numbers; normalis
   return Float32Array.from(scores, (score) => normalisation.gain * score + normalisation.bias);
 }
 
-function momentsOf(scores: Numbers): { mean: number; variance: number } {
+/** Mean and biased variance of scores. @throws RangeError if there are none. */
+export function scoreMoments(scores: Numbers): Moments {
   return maskedMoments({ values: scores, mask: new Uint8Array(scores.length).fill(1) });
 }
