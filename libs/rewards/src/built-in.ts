@@ -28,7 +28,7 @@ const brevity: RewardFunction = (answers) => answers.map(({ response }) => 0 - w
  * Minus the share of neighbouring word pairs that the answer has said before, 0 to −1: what an answer gets that goes
  * round in circles. Fewer than two words repeat nothing.
  *
- * Reference: seq-rep-n of Welleck et al. 2020 (arXiv 1908.04319) §6.1, with n = 2, for answers are short here; negated.
+ * Reference: seq-rep-n of Welleck et al. 2020 (arXiv 1908.04319), with n = 2, for answers are short here; negated.
  */
 const variety: RewardFunction = (answers) =>
   answers.map(({ response }) => {

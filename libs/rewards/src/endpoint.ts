@@ -23,13 +23,21 @@ interface Failure {
   readonly retryAfterMs: number;
 }
 
+interface EndpointOptions {
+  /** What errors call the endpoint: “The reward endpoint 10.0.0.7:8000”. */
+  readonly giver: string;
+  /** Waits between two tries; rejects when the signal fires. */
+  readonly pause?: (ms: number, signal: AbortSignal | undefined) => Promise<unknown>;
+}
+
 /**
  * Asks an HTTP endpoint for rewards: one POST for all answers. Tries that took too long, met no server, or got 429 or
  * 5xx are made again after growing waits; whatever else is no list of rewards ends the asking.
- *
- * @param giver What errors call the endpoint.
  */
-export function openEndpoint({ url, timeoutSeconds, retries }: EndpointSource, giver: string): Ask {
+export function openEndpoint(
+  { url, timeoutSeconds, retries }: EndpointSource,
+  { giver, pause = pauseFor }: EndpointOptions,
+): Ask {
   let calls = 0;
   return async (answers, { signal, onRetry }) => {
     const jitter = randomStream(hash32(url), 'rewards/backoff', [calls++]);
@@ -64,7 +72,7 @@ interface Post {
 
 async function post({ url, body, timeoutSeconds, signal, giver }: Post): Promise<z.infer<typeof reply> | Failure> {
   signal?.throwIfAborted();
-  const timeout = AbortSignal.timeout(timeoutSeconds * 1000);
+  const timeout = AbortSignal.timeout(Math.ceil(timeoutSeconds * 1000));
   try {
     const response = await fetch(url, {
       method: 'POST',
@@ -121,7 +129,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+async function pauseFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => signal?.throwIfAborted());
 }
 

@@ -20,7 +20,7 @@ export interface Answer {
 export interface RewardFunction {
   (answers: readonly Answer[]): ArrayLike<number> | Promise<ArrayLike<number>>;
   /** What it rewards, in a sentence; `GET /v1/reward-functions` shows it. */
-  readonly description?: string;
+  description?: string;
 }
 
 /** Reward functions by the names that configs call them by. */

@@ -86,7 +86,7 @@ async function call(
 
 function fromEndpoint(source: Extract<RewardSource, { kind: 'http' }>): Reward {
   const giver = `The reward endpoint ${nameOf(source)}`;
-  const ask = openEndpoint(source, giver);
+  const ask = openEndpoint(source, { giver });
   return {
     score: async (answers, options = {}) => rewardsOf({ rewards: await ask(answers, options), answers, giver }),
   };
