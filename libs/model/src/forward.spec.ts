@@ -1,6 +1,4 @@
-import { randomStream } from '@pavlov/random';
 import {
-  copyParameters,
   createEngine,
   type Engine,
   gradientOutputs,
@@ -12,7 +10,7 @@ import {
 import { finiteDifferenceStep, installMatchers, tolerances } from '@pavlov/testing';
 import type { Head } from './config';
 import { hiddenStates, lmLogits, scalarScores, type Weights } from './forward';
-import { randomSequences, shakenParameters, smallConfig } from './spec-support';
+import { randomSequences, shakenParameters, slopesOf, smallConfig } from './spec-support';
 
 installMatchers();
 
@@ -54,29 +52,10 @@ describe.each(['lm', 'scalar'] as const)('the gradient with the %s head', (head)
     );
     const run = async (views: Readonly<Record<string, Float32Array>>) =>
       compiled.run({ ...views, ids: tokens, wanted: targets });
-    const gradients = Object.fromEntries(
-      Object.entries(await run(parameters.views)).map(([name, values]) => [name, Float32Array.from(values)]),
-    );
-
-    const slopes: number[] = [];
-    const expected: number[] = [];
-    for (const { name, size } of parameters.layout.entries) {
-      const { normal } = randomStream(1, `direction/${name}`);
-      const direction = Float32Array.from({ length: size }, () => normal() / Math.sqrt(size));
-      const lossAt = async (step: number): Promise<number> => {
-        const moved = copyParameters(parameters);
-        direction.forEach((value, i) => (moved.views[name][i] += step * value));
-        return (await run(moved.views)).loss[0];
-      };
-      slopes.push(
-        ((await lossAt(finiteDifferenceStep)) - (await lossAt(-finiteDifferenceStep))) / (2 * finiteDifferenceStep),
-      );
-      expected.push(direction.reduce((sum, value, i) => sum + value * gradients[`grad:${name}`][i], 0));
-    }
-    expect(expected).toBeAllClose(slopes, tolerances.gradient);
+    const { measured, byGradient } = await slopesOf(parameters, { run, step: finiteDifferenceStep });
+    expect(byGradient).toBeAllClose(measured, tolerances.gradient);
     // A slope of nothing would prove nothing.
-    expect(expected.filter((slope) => Math.abs(slope) > 10 * tolerances.gradient.absolute).length).toBeGreaterThan(
-      expected.length / 2,
-    );
+    const steep = byGradient.filter((slope) => Math.abs(slope) > 10 * tolerances.gradient.absolute);
+    expect(steep.length).toBeGreaterThan(byGradient.length / 2);
   });
 });

@@ -10,6 +10,31 @@ export type Weights = Readonly<Record<string, tf.Tensor>>;
  * looks back only, so padding never reaches a real token, no mask is needed, and positions are 0 … T − 1.
  */
 export function hiddenStates(weights: Weights, tokens: tf.Tensor, config: TransformerConfig): tf.Tensor {
+  return forward(weights, { tokens, drop: dropNothing }, config);
+}
+
+/**
+ * The same with residual dropout, for fine-tuning only. Masks [2L + 1, B·T, C] multiply, where GPT-2 drops, the embedded
+ * tokens, then what the attention and what the MLP of each layer add to the residual stream.
+ */
+export function hiddenStatesWithDropout(
+  weights: Weights,
+  { tokens, masks }: { tokens: tf.Tensor; masks: tf.Tensor },
+  config: TransformerConfig,
+): tf.Tensor {
+  const places = tf.unstack(masks); // (2L + 1) × [B·T, C]
+  return forward(weights, { tokens, drop: (x, place) => tf.mul(x, places[place]) }, config);
+}
+
+/** What the nth place lets through to the residual stream, [N, C]. */
+type Drop = (x: tf.Tensor, place: number) => tf.Tensor;
+const dropNothing: Drop = (x) => x;
+
+function forward(
+  weights: Weights,
+  { tokens, drop }: { tokens: tf.Tensor; drop: Drop },
+  config: TransformerConfig,
+): tf.Tensor {
   const [batch, length] = tokens.shape;
   const { heads, width, contextLength } = config;
   const table = weights['transformer.wpe.weight'];
@@ -22,7 +47,8 @@ export function hiddenStates(weights: Weights, tokens: tf.Tensor, config: Transf
     const [q, k, v] = tf.split(byHead, 3, 0).map((one) => tf.reshape(one, [batch, heads, length, width / heads])); // [B, H, T, D]
     return tf.reshape(tf.transpose(causalAttention({ q, k, v }), [0, 2, 1, 3]), [batch * length, width]); // [B·T, C]
   };
-  return trunk(weights, { x: tf.reshape(x, [batch * length, width]), layers: config.layers, attend });
+  const entering = drop(tf.reshape(x, [batch * length, width]), 0);
+  return trunk(weights, { x: entering, layers: config.layers, attend, drop });
 }
 
 /** Attention of one layer between its input and output projections: [N, 3C] → [N, C]. */
@@ -31,16 +57,16 @@ type Attend = (qkv: tf.Tensor, layer: number) => tf.Tensor;
 /** The blocks and the last normalisation over embedded tokens x [N, C] → [N, C]. */
 export function trunk(
   weights: Weights,
-  { x, layers, attend }: { x: tf.Tensor; layers: number; attend: Attend },
+  { x, layers, attend, drop = dropNothing }: { x: tf.Tensor; layers: number; attend: Attend; drop?: Drop },
 ): tf.Tensor {
   let residual = x;
   for (let layer = 0; layer < layers; layer++) {
     const name = (part: string): string => blockName(layer, part);
     const normed = norm(weights, name('ln_1'), residual);
     const attended = attend(linear(weights, name('attn.c_attn'), normed), layer); // [N, C]
-    residual = tf.add(residual, linear(weights, name('attn.c_proj'), attended));
+    residual = tf.add(residual, drop(linear(weights, name('attn.c_proj'), attended), 2 * layer + 1));
     const wide = gelu(linear(weights, name('mlp.c_fc'), norm(weights, name('ln_2'), residual))); // [N, 4C]
-    residual = tf.add(residual, linear(weights, name('mlp.c_proj'), wide));
+    residual = tf.add(residual, drop(linear(weights, name('mlp.c_proj'), wide), 2 * layer + 2));
   }
   return norm(weights, 'transformer.ln_f', residual);
 }

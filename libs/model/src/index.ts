@@ -1,5 +1,6 @@
 export { type Head, type TransformerConfig } from './config';
-export { hiddenStates, lmLogits, scalarScores, type Weights } from './forward';
+export { createResidualDropout, type ResidualDropout, type ResidualDropoutOptions } from './dropout';
+export { hiddenStates, hiddenStatesWithDropout, lmLogits, scalarScores, type Weights } from './forward';
 export { createGenerator, type GenerateOptions, type Generation, type Generator } from './generator';
 export { initParameters, initRewardParameters } from './init';
 export { transformerLayout } from './layout';

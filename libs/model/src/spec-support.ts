@@ -1,5 +1,5 @@
 import { randomStream } from '@pavlov/random';
-import { allocateParameters, type Parameters } from '@pavlov/tensor';
+import { allocateParameters, copyParameters, type Parameters } from '@pavlov/tensor';
 import type { Head, TransformerConfig } from './config';
 import { transformerLayout } from './layout';
 
@@ -30,4 +30,34 @@ export function randomSequences(lengths: readonly number[], vocabSize: number, s
     const { below } = randomStream(seed, 'sequences', [row]);
     return Array.from({ length }, () => 2 + below(vocabSize - 2));
   });
+}
+
+/**
+ * The slope of a loss along one random direction of each parameter: by central differences of `step`, and by the
+ * gradients that `run` gives beside the loss, as `grad:<parameter>`.
+ */
+export async function slopesOf(
+  parameters: Parameters,
+  {
+    run,
+    step,
+  }: { run: (views: Parameters['views']) => Promise<Readonly<Record<string, ArrayLike<number>>>>; step: number },
+): Promise<{ measured: number[]; byGradient: number[] }> {
+  const outputs = await run(parameters.views);
+  const gradients = Object.fromEntries(Object.entries(outputs).map(([name, values]) => [name, Array.from(values)]));
+  const measured: number[] = [];
+  const byGradient: number[] = [];
+  for (const { name, size } of parameters.layout.entries) {
+    const { normal } = randomStream(1, `direction/${name}`);
+    const direction = Float32Array.from({ length: size }, () => normal() / Math.sqrt(size));
+    const lossAt = async (distance: number): Promise<number> => {
+      const moved = copyParameters(parameters);
+      direction.forEach((value, i) => (moved.views[name][i] += distance * value));
+      return (await run(moved.views)).loss[0];
+    };
+    const [ahead, behind] = [await lossAt(step), await lossAt(-step)];
+    measured.push((ahead - behind) / (2 * step));
+    byGradient.push(direction.reduce((sum, value, i) => sum + value * gradients[`grad:${name}`][i], 0));
+  }
+  return { measured, byGradient };
 }

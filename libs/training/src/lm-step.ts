@@ -1,6 +1,13 @@
 import { causalLmLoss } from '@pavlov/algorithms';
 import { type TokenBatch } from '@pavlov/datasets';
-import { hiddenStates, lmLogits, transformerLayout, type TransformerConfig } from '@pavlov/model';
+import {
+  hiddenStates,
+  hiddenStatesWithDropout,
+  lmLogits,
+  transformerLayout,
+  type ResidualDropout,
+  type TransformerConfig,
+} from '@pavlov/model';
 import {
   gradientBuffers,
   gradientOutputs,
@@ -15,9 +22,13 @@ import { type Learner } from './learner';
 
 /** The compiled language-model loss: mean −log p per learned token, in nats. */
 export interface LmStep {
-  /** Loss of a batch; its gradients land in the learner's buffer. */
-  gradients(learner: Learner, batch: TokenBatch): Promise<{ loss: number }>;
-  /** Loss over several batches, each token weighing the same. */
+  /**
+   * Loss of a batch; its gradients land in the learner's buffer.
+   *
+   * @param dropoutMasks Of this very step; needed if, and only if, it is compiled with dropout.
+   */
+  gradients(learner: Learner, batch: TokenBatch, dropoutMasks?: Float32Array): Promise<{ loss: number }>;
+  /** Loss over several batches, each token weighing the same. Nothing is dropped. */
   meanLoss(parameters: Parameters, batches: Iterable<TokenBatch>): Promise<number>;
 }
 
@@ -27,10 +38,12 @@ export interface LmStepOptions {
   readonly columns: number;
   /** Multiplies the gradients, not the reported loss: the weight of this loss beside another. */
   readonly coefficient?: number;
+  /** Of the passes that gradients are taken of; none by default. */
+  readonly dropout?: Pick<ResidualDropout, 'spec'>;
 }
 
 export async function compileLmStep(engine: Engine, options: LmStepOptions): Promise<LmStep> {
-  const { model, rows, columns, coefficient = 1 } = options;
+  const { model, rows, columns, coefficient = 1, dropout } = options;
   const count = rows * columns;
   const signature = {
     ...parameterSignature(transformerLayout(model, 'lm')),
@@ -40,34 +53,33 @@ export async function compileLmStep(engine: Engine, options: LmStepOptions): Pro
   } as const;
   const lossOf = (
     parameters: Record<string, tf.Tensor>,
-    batch: { tokens: tf.Tensor; targets: tf.Tensor; mask: tf.Tensor },
-  ) => {
-    const logits = lmLogits(parameters, hiddenStates(parameters, batch.tokens, model), model); // [B·T, V]
-    return causalLmLoss({ logprobs: tokenLogprobs(logits, batch.targets), mask: batch.mask });
-  };
+    { hidden, targets, mask }: { hidden: tf.Tensor; targets: tf.Tensor; mask: tf.Tensor },
+  ) => causalLmLoss({ logprobs: tokenLogprobs(lmLogits(parameters, hidden, model), targets), mask });
 
   const training = await engine.compile(
-    ({ tokens, targets, mask, ...parameters }) => {
+    ({ tokens, targets, mask, dropoutMasks, ...parameters }) => {
       const { metrics, gradients } = gradientsOf((weights) => {
-        const { loss } = lossOf(weights, { tokens, targets, mask });
+        const hidden = dropout
+          ? hiddenStatesWithDropout(weights, { tokens, masks: dropoutMasks }, model)
+          : hiddenStates(weights, tokens, model); // [B·T, C]
+        const { loss } = lossOf(weights, { hidden, targets, mask });
         return { loss: tf.mul(loss, coefficient), metrics: { loss } };
       }, parameters);
       return { ...metrics, ...gradientOutputs(gradients) };
     },
-    signature,
+    { ...signature, ...(dropout && { dropoutMasks: dropout.spec }) },
     { name: 'lm-training' },
   );
   const scoring = await engine.compile(
-    ({ tokens, targets, mask, ...parameters }) => lossOf(parameters, { tokens, targets, mask }),
+    ({ tokens, targets, mask, ...parameters }) =>
+      lossOf(parameters, { hidden: hiddenStates(parameters, tokens, model), targets, mask }),
     signature,
-    {
-      name: 'lm-scoring',
-    },
+    { name: 'lm-scoring' },
   );
   return {
-    gradients: async (learner, { tokens, targets, mask }) => {
+    gradients: async (learner, { tokens, targets, mask }, dropoutMasks) => {
       const outputs = await training.run(
-        { ...learner.parameters.views, tokens, targets, mask },
+        { ...learner.parameters.views, tokens, targets, mask, ...(dropoutMasks && { dropoutMasks }) },
         gradientBuffers(learner.gradients),
       );
       return { loss: outputs.loss[0] };
