@@ -10,6 +10,7 @@ const forbidden = [
     `import { createEngine } from '@pavlov/tensor';\nexport const c = createEngine;\n`,
   ],
   ['libs/contracts/src/x.ts', `import { openStore } from '@pavlov/checkpoint-store';\nexport const o = openStore;\n`],
+  ['libs/rewards/src/x.ts', `import { Redis } from 'ioredis';\nexport const r = Redis;\n`],
   ['apps/gateway/src/x.ts', `import { createEngine } from '@pavlov/tensor';\nexport const c = createEngine;\n`],
   ['apps/gateway/src/x.ts', `import { train } from '../../ppo/src/train';\nexport const t = train;\n`],
   ['apps/ppo/src/x.ts', `import express from 'express';\nexport const e = express;\n`],
@@ -17,6 +18,7 @@ const forbidden = [
 const allowed = [
   ['libs/model/src/x.ts', `import { PavlovError } from '@pavlov/contracts';\nexport const p = PavlovError;\n`],
   ['apps/gateway/src/x.ts', `import { PavlovError } from '@pavlov/contracts';\nexport const p = PavlovError;\n`],
+  ['apps/ppo/src/x.ts', `import { openReward } from '@pavlov/rewards';\nexport const o = openReward;\n`],
   ['libs/datasets/src/x.ts', `import { randomStream } from '@pavlov/random';\nexport const r = randomStream;\n`],
 ];
 
