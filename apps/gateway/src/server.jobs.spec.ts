@@ -89,6 +89,16 @@ describe('jobs and pipelines', () => {
   const fail = (code: string) =>
     Promise.reject(new UnrecoverableError(JSON.stringify({ code, message: 'It did not go well.', hint: 'Look.' })));
 
+  const progress = (step: number): JobEvent => ({
+    type: 'progress',
+    at: new Date().toISOString(),
+    attempt: 1,
+    progress: { fraction: step / 10, phase: 'training', step, steps: 10 },
+  });
+  const append = async (jobId: string, ...steps: number[]) => {
+    for (const step of steps) await appendEvent(gateway.broker, jobId, progress(step));
+  };
+
   describe('lists', () => {
     it('are newest first, page by page, while new jobs come in', async () => {
       const ids: string[] = [];
@@ -213,6 +223,89 @@ describe('jobs and pipelines', () => {
     });
   });
 
+  describe('a pipeline in rounds', () => {
+    const submitRounds = async (rounds = 2) => {
+      const prompts = await publishRows(gateway.store, {
+        kind: 'prompts',
+        rows: [{ prompt: 'What is the colour of the sky?', answer: 'blue', category: 'colours' }],
+      });
+      const stages = {
+        feedback: { labeller: { kind: 'simulated', oracle: 'demo-world' }, policy: 'base-1', prompts },
+        'reward-modeling': { policy: 'base-1' },
+        ppo: { policy: 'base-1', prompts },
+      };
+      return (await gateway.post<PipelineView>('/v1/pipelines', { rounds, stages })).body;
+    };
+    const names = ({ jobs }: PipelineView) => jobs.map(({ stage, round }) => `${stage} ${round}`);
+    const inOrder = [1, 2].flatMap((round) =>
+      ['feedback', 'reward-modeling', 'ppo'].map((stage) => `${stage} ${round}`),
+    );
+
+    it('runs round after round, and goes on in the round in which a job failed', async () => {
+      const ran: string[] = [];
+      let healthy = false;
+      const run = async (payload: JobPayload) => {
+        ran.push(`${payload.stage} ${payload.round}`);
+        return payload.stage === 'ppo' && payload.round === 2 && !healthy ? fail('KL_EXPLODED') : result(payload);
+      };
+      for (const stage of ['feedback', 'reward-modeling', 'ppo'] as const) work(stage, run);
+      const { id } = await submitRounds();
+      const failed = await until(`/v1/pipelines/${id}`, 'failed');
+      expect(names(failed)).toEqual(inOrder);
+      expect(failed.jobs.map(({ state }) => state)).toEqual([...Array<string>(5).fill('completed'), 'failed']);
+      expect(ran).toEqual(inOrder);
+      healthy = true;
+      await act(`/v1/pipelines/${id}/retry`);
+      await until(`/v1/pipelines/${id}`, 'completed');
+      expect(ran).toEqual([...inOrder, 'ppo 2']);
+    });
+
+    it('is paused, resumed, cancelled and retried with all its rounds', async () => {
+      const { id } = await submitRounds();
+      const states: string[] = [];
+      for (const verb of ['pause', 'resume', 'cancel', 'retry']) {
+        const { body } = await act(`/v1/pipelines/${id}/${verb}`);
+        states.push([...new Set(body.jobs.map(({ state }) => state))].join());
+      }
+      expect(states).toEqual(['paused', 'waiting,waiting-upstream', 'cancelled', 'waiting,waiting-upstream']);
+    });
+
+    it('shows of each job where its inputs come from', async () => {
+      const { jobs } = await submitRounds();
+      const [feedback, , ppo, feedback2, reward2] = jobs.map((job) => job.id);
+      expect(jobs[3].lineage.inputs[0]).toEqual({ field: 'policy', id: ppo, kind: 'policy', job: ppo });
+      expect(jobs[4].lineage.inputs.slice(1)).toEqual([
+        { field: 'rankings', id: feedback2, kind: 'rankings', job: feedback2 },
+        { field: 'earlierRankings.0', id: feedback, kind: 'rankings', job: feedback },
+      ]);
+      expect(jobs[5].lineage.inputs[1]).toMatchObject({ field: 'reward', job: reward2 });
+    });
+
+    it('takes the ids of its events back, however many jobs it has', async () => {
+      const { id, jobs } = await submitRounds(20);
+      const positions = jobs.map(() => '1700000000000-0').join('.');
+      const last = jobs[59].id;
+      await append(last, 1);
+      const resumed = await openEvents(`${gateway.address}/v1/pipelines/${id}/events`, positions);
+      expect(await resumed.take(1)).toMatchObject([{ data: { jobId: last, event: { progress: { step: 1 } } } }]);
+      resumed.close();
+    });
+  });
+
+  describe('a job of an older version', () => {
+    it('is shown with the options that came since', async () => {
+      const jobId = 'ppo-0123456789ab';
+      const config = { policy: 'base-1', reward: 'reward-1', prompts: 'asked-1' };
+      await gateway.queues.of.ppo.add('ppo', { jobId, stage: 'ppo', seed: 0, config } as unknown as JobPayload<'ppo'>, {
+        jobId,
+      });
+      expect(await get(`/v1/jobs/${jobId}`)).toMatchObject({
+        config: { averageDecay: 0.992 },
+        lineage: { output: { id: jobId } },
+      });
+    });
+  });
+
   describe('a pipeline', () => {
     it('goes on from a job that failed once that is retried', async () => {
       let healthy = false;
@@ -261,15 +354,6 @@ describe('jobs and pipelines', () => {
   });
 
   describe('live events', () => {
-    const progress = (step: number): JobEvent => ({
-      type: 'progress',
-      at: new Date().toISOString(),
-      attempt: 1,
-      progress: { fraction: step / 10, phase: 'training', step, steps: 10 },
-    });
-    const append = async (jobId: string, ...steps: number[]) => {
-      for (const step of steps) await appendEvent(gateway.broker, jobId, progress(step));
-    };
     const steps = (events: readonly { data: unknown }[]) =>
       events.map(({ data }) => (data as { progress: { step: number } }).progress.step);
 

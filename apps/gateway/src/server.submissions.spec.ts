@@ -80,6 +80,25 @@ describe('submissions', () => {
       expect(await gateway.queues.of[stage].getJobCountByTypes('waiting', 'waiting-children')).toBe(1);
   });
 
+  it('enqueues twenty rounds as one chain, each job with its priority, its round and its seed', async () => {
+    const { body } = await gateway.post<PipelineView>('/v1/pipelines', {
+      ...pipeline,
+      rounds: 20,
+      seed: 5,
+      priority: 3,
+    });
+    expect(body.jobs).toHaveLength(63);
+    expect(await gateway.enqueued()).toBe(63);
+    expect(new Set(body.jobs.map(({ priority }) => priority))).toEqual(new Set([3]));
+    expect(body.jobs.map(({ state }) => state).indexOf('waiting-upstream')).toBe(1);
+    const [last] = body.jobs.filter(({ stage }) => stage === 'ppo').slice(-1);
+    expect(last).toMatchObject({ id: `${body.jobs[4].id}-r20`, round: 20, seed: 24 });
+    expect(last.lineage.besides).toEqual([{ id: `${last.id}-ema`, kind: 'policy' }]);
+    expect((await gateway.call<JobView>('GET', `/v1/jobs/${last.id}`)).body).toEqual(last);
+    const listed = await gateway.call<{ items: JobView[] }>('GET', `/v1/jobs?pipeline=${body.id}&limit=200`);
+    expect(listed.body.items.map(({ id }) => id).reverse()).toEqual(body.jobs.map(({ id }) => id));
+  });
+
   it('enqueues two jobs for the same request without a key', async () => {
     const [one, other] = [await gateway.post<JobView>('/v1/jobs', job), await gateway.post<JobView>('/v1/jobs', job)];
     expect(one.body.id).not.toBe(other.body.id);

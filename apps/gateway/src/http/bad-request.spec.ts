@@ -84,7 +84,7 @@ describe('parse', () => {
       code: 'INVALID_REQUEST',
       field: 'config.policy',
       message: 'It is missing.',
-      hint: 'Give a text. Policy to start from.',
+      hint: 'Give a string. Policy to start from.',
     });
   });
 

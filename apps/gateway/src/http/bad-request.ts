@@ -37,7 +37,7 @@ const expectations: Partial<Record<string, string>> = {
   int: 'a whole number',
   object: 'an object',
   array: 'a list',
-  string: 'a text',
+  string: 'a string',
 };
 
 function correction(issue: z.core.$ZodIssue): string {
@@ -48,10 +48,11 @@ function correction(issue: z.core.$ZodIssue): string {
     return `It must be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}.`;
   if (issue.code === 'invalid_value')
     return `Use one of: ${issue.values.map((value) => `\`${String(value)}\``).join(', ')}.`;
+  if (issue.code === 'custom' && typeof issue.params?.hint === 'string') return issue.params.hint;
   return 'Correct it and send the request again.';
 }
 
-export interface Parsed {
+interface Parsed {
   readonly schema: z.core.$ZodType;
   readonly value: unknown;
   /** Path of the value in the request: `stages.sft`; empty for the whole body. */
@@ -85,17 +86,28 @@ function problemsOf(issue: z.core.$ZodIssue, { schema, value, prefix }: Parsed):
     ];
   }
   const about = descriptionOf(placeAt(schema, value, issue.path).schema);
-  const message = given === undefined && issue.code === 'invalid_type' ? 'It is missing.' : issue.message;
-  return [{ code: 'INVALID_REQUEST', field, message, hint: [correction(issue), about].filter(Boolean).join(' ') }];
+  const hint = [correction(issue), about].filter(Boolean).join(' ');
+  return [{ code: 'INVALID_REQUEST', field, message: issue.message, hint }];
 }
 
-/** Every problem that zod found in a value, in the words of the API. */
-export const problemsIn = (error: z.core.$ZodError, parsed: Parsed): Problem[] =>
-  error.issues.flatMap((issue) => problemsOf(issue, parsed));
+/** A schema that says itself why a field is needed is asked first. */
+const missing: z.core.$ZodErrorMap = (issue) =>
+  issue.code === 'invalid_type' && issue.input === undefined ? 'It is missing.' : undefined;
+
+/** Every problem of a value, in the words of the API; or what it means. */
+export function check<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  prefix = '',
+): { readonly problems?: undefined; readonly data: z.infer<S> } | { readonly problems: readonly Problem[] } {
+  const { data, error } = schema.safeParse(value, { error: missing });
+  if (error === undefined) return { data: data as z.infer<S> };
+  return { problems: error.issues.flatMap((issue) => problemsOf(issue, { schema, value, prefix })) };
+}
 
 /** Parses a part of a request, or throws one error that lists all that is wrong with it. */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, prefix = ''): z.infer<S> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw errorOf(problemsIn(parsed.error, { schema, value, prefix }));
+  const checked = check(schema, value, prefix);
+  if (checked.problems !== undefined) throw errorOf(checked.problems);
+  return checked.data;
 }

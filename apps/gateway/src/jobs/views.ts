@@ -1,26 +1,39 @@
 import {
   inputsOf,
+  type JobPayload,
   type JobState,
   jobProgress,
   type JobView,
-  outputOf,
+  outputsOf,
   type PipelineState,
   type PipelineView,
-  type StageConfigs,
+  stageConfigs,
   type StageName,
 } from '@pavlov/contracts';
 import { type Broker, finalStates, jobErrorOf, jobStateOf, type StageJob } from '@pavlov/service-kit';
-import { parseJobId, pipelineIdOf } from '../submission/ids';
+import { makerIdOf, pipelineIdOf } from '../submission/ids';
 import { type Submission } from '../submission/submit';
 import { findJob, getJob, type Queues } from './queues';
 
 const moment = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
-const inputs = <S extends StageName>(stage: S, config: StageConfigs[S]): JobView['lineage']['inputs'] =>
-  inputsOf[stage](config).map((input) => ({
-    ...input,
-    ...(parseJobId(input.id) === undefined ? {} : { job: input.id }),
-  }));
+/** A job that an older version has enqueued lacks the options that came since. */
+function withDefaults(payload: JobPayload): JobPayload {
+  const { data: config = payload.config } = stageConfigs[payload.stage].safeParse(payload.config);
+  return { ...payload, config };
+}
+
+function lineageOf<S extends StageName>(job: Pick<JobPayload<S>, 'jobId' | 'stage' | 'config'>): JobView['lineage'] {
+  const [output, ...besides] = outputsOf(job);
+  return {
+    inputs: inputsOf[job.stage](job.config).map((input) => {
+      const maker = makerIdOf(input.id);
+      return { ...input, ...(maker === undefined ? {} : { job: maker }) };
+    }),
+    output,
+    ...(besides.length === 0 ? {} : { besides }),
+  };
+}
 
 interface Source {
   readonly broker: Broker;
@@ -38,7 +51,7 @@ async function readState({ broker, queues }: Source, read: StageJob): Promise<{ 
 /** What the API says about a job. */
 export async function viewJob(source: Source, read: StageJob): Promise<JobView> {
   const { job, state } = await readState(source, read);
-  const { jobId, stage, name, pipelineId, seed, config } = job.data;
+  const { jobId, stage, name, pipelineId, round, seed, config } = withDefaults(job.data);
   const progress = jobProgress.safeParse(job.progress);
   const error = jobErrorOf(job);
   const isOver = finalStates.includes(state);
@@ -47,6 +60,7 @@ export async function viewJob(source: Source, read: StageJob): Promise<JobView> 
     stage,
     ...(name === undefined ? {} : { name }),
     ...(pipelineId === undefined ? {} : { pipelineId }),
+    ...(round === undefined ? {} : { round }),
     state,
     seed,
     priority: job.priority,
@@ -56,7 +70,7 @@ export async function viewJob(source: Source, read: StageJob): Promise<JobView> 
     ...(isOver && job.finishedOn !== undefined ? { finishedAt: moment(job.finishedOn) } : {}),
     ...(progress.success ? { progress: progress.data } : {}),
     config: { ...config },
-    lineage: { inputs: inputs(stage, config), output: { id: jobId, kind: outputOf[stage] } },
+    lineage: lineageOf({ jobId, stage, config }),
     ...(state === 'completed' ? { result: job.returnvalue } : {}),
     ...(isOver && state !== 'completed' && error !== undefined ? { error } : {}),
   };

@@ -11,6 +11,7 @@ export const admissionErrors = [
   'CONFIG_CONFLICT',
   'CHECKPOINT_WRONG_KIND',
   'TOKENIZER_MISMATCH',
+  'MODEL_MISMATCH',
   'UNKNOWN_REWARD_FUNCTION',
   'DATASET_WRONG_KIND',
   'DATASET_EMPTY',
@@ -29,11 +30,11 @@ export const idempotency = z.object({
     ),
 });
 
-/** The stream of a pipeline has one place per job. */
+/** The stream of a pipeline has one place per job, and twenty rounds have some sixty jobs. */
 export const lastEventId = z.object({
   'last-event-id': z
     .string()
-    .max(500)
+    .max(4000)
     .regex(/^\d{1,20}-\d{1,20}(\.\d{1,20}-\d{1,20})*$/, 'it is not the id of an event')
     .optional()
     .describe('Id of the last event that the client got; browsers send it by themselves.'),

@@ -39,7 +39,9 @@ const submitPipeline = route({
   summary: 'Submit several stages in a row',
   description:
     'Stages run in the order pretraining, sft, feedback, reward-modeling, ppo, evaluation; any of them may be left out. ' +
-    'Each reads what the earlier ones make; what a stage left out would have made is given by id. Everything is checked before anything is enqueued.',
+    'Each reads what the earlier ones make; what a stage left out would have made is given by id. ' +
+    'With `rounds`, feedback, reward-modeling and ppo are run several times, each time on the answers of the last policy. ' +
+    'Everything is checked before anything is enqueued.',
   headers: idempotency,
   body: { json: pipelineRequest },
   answers: { 201: { about: 'The pipeline, enqueued.', schema: pipelineView } },

@@ -5,7 +5,7 @@ import {
   type JobInput,
   inputsOf,
   type JobPayload,
-  outputOf,
+  outputsOf,
   type StageName,
 } from '@pavlov/contracts';
 import { loadTokenizer, type Tokenizer } from '@pavlov/tokenizer';
@@ -13,6 +13,9 @@ import { loadTokenizer, type Tokenizer } from '@pavlov/tokenizer';
 /** What is known of a model before it exists: a planned one is like the one it is made from. */
 export interface ModelFacts {
   readonly contextLength: number;
+  readonly width: number;
+  /** Of a reward model that is an ensemble, how many it holds; else 1. */
+  readonly members: number;
   /** Equal for models that can read each other’s tokens. */
   readonly tokenizerName: string;
   /** The tokenizer, unless it is still to be trained. */
@@ -61,6 +64,9 @@ export function createTokenizerCache(store: Store): (checkpoint: string, fingerp
   };
 }
 
+const membersOf = (job: JobPayload): number =>
+  isOf(job, 'reward-modeling') && job.config.keep === 'ensemble' ? job.config.seeds : 1;
+
 interface FactsOptions {
   readonly store: Store;
   readonly jobs: readonly JobPayload[];
@@ -68,18 +74,21 @@ interface FactsOptions {
 }
 
 export function gatherFacts({ store, jobs, tokenizerOf }: FactsOptions): Facts {
-  const maker = (id: string): JobPayload | undefined => jobs.find(({ jobId }) => jobId === id);
+  const planned = new Map(jobs.flatMap((job) => outputsOf(job).map(({ id, kind }) => [id, { job, kind }])));
+  const maker = (id: string): JobPayload | undefined => planned.get(id)?.job;
 
   async function model(id: string): Promise<ModelFacts> {
     const job = maker(id);
     if (job !== undefined && isOf(job, 'pretraining')) {
-      return { contextLength: job.config.model.contextLength, tokenizerName: `trained by ${id}` };
+      const { contextLength, width } = job.config.model;
+      return { contextLength, width, members: 1, tokenizerName: `trained by ${id}` };
     }
     const parent = job === undefined ? undefined : inputsOfJob(job).find(({ field }) => field === 'policy');
-    if (parent !== undefined) return model(parent.id);
-    const manifest = await store.checkpoints.manifest(id);
-    const tokenizer = await tokenizerOf(id, manifest.tokenizerFingerprint);
-    return { contextLength: manifest.model.contextLength, tokenizerName: manifest.tokenizerFingerprint, tokenizer };
+    if (job !== undefined && parent !== undefined) return { ...(await model(parent.id)), members: membersOf(job) };
+    const { model: shape, tokenizerFingerprint, members = 1 } = await store.checkpoints.manifest(id);
+    const { contextLength, width } = shape;
+    const tokenizer = await tokenizerOf(id, tokenizerFingerprint);
+    return { contextLength, width, members, tokenizerName: tokenizerFingerprint, tokenizer };
   }
 
   return {
@@ -87,8 +96,8 @@ export function gatherFacts({ store, jobs, tokenizerOf }: FactsOptions): Facts {
     model,
     dataset: (id) => store.datasets.manifest(id),
     find: async (id, reader) => {
-      const job = maker(id);
-      if (job !== undefined && jobs.indexOf(job) < jobs.indexOf(reader)) return { kind: outputOf[job.stage] };
+      const made = planned.get(id);
+      if (made !== undefined && jobs.indexOf(made.job) < jobs.indexOf(reader)) return { kind: made.kind };
       const dataset = await store.datasets.find(id);
       if (dataset !== undefined) return { kind: dataset.kind, dataset };
       const checkpoint = await store.checkpoints.find(id);

@@ -1,4 +1,4 @@
-import { type StageName, stages } from '@pavlov/contracts';
+import { averageIdOf, lastGoodIdOf, type StageName, stages } from '@pavlov/contracts';
 import { createHash, randomBytes } from 'node:crypto';
 
 /** What the ids of one submission end in: `pipeline-<suffix>`, `sft-<suffix>`, … 60 bits, in Crockford's base 32. */
@@ -11,10 +11,14 @@ const suffixOf = (bytes: Buffer): string =>
 export const suffixOfKey = (key: string): string => suffixOf(createHash('sha256').update(key).digest());
 export const freshSuffix = (): string => suffixOf(randomBytes(suffixLength));
 
-export const jobIdOf = (stage: StageName, suffix: string): string => `${stage}-${suffix}`;
+/** `ppo-<suffix>`, and `ppo-<suffix>-r2` in the second round of a pipeline. */
+export const jobIdOf = (stage: StageName, suffix: string, round = 1): string =>
+  `${stage}-${suffix}${round === 1 ? '' : `-r${round}`}`;
 export const pipelineIdOf = (suffix: string): string => `pipeline-${suffix}`;
 
-const pattern = new RegExp(`^(${[...stages, 'pipeline'].join('|')})-([${alphabet}]{${suffixLength}})$`);
+const pattern = new RegExp(
+  `^(${[...stages, 'pipeline'].join('|')})-([${alphabet}]{${suffixLength}})(?:-r([2-9]|[1-9][0-9]))?$`,
+);
 
 /** Takes an id of this gateway apart; anything else is undefined. */
 export function parseJobId(id: string): { readonly stage: StageName; readonly suffix: string } | undefined {
@@ -23,6 +27,17 @@ export function parseJobId(id: string): { readonly stage: StageName; readonly su
 }
 
 export function parsePipelineId(id: string): { readonly suffix: string } | undefined {
-  const [, stage, suffix] = pattern.exec(id) ?? [];
-  return stage === 'pipeline' ? { suffix } : undefined;
+  const [, stage, suffix, round] = pattern.exec(id) ?? [];
+  return stage === 'pipeline' && round === undefined ? { suffix } : undefined;
+}
+
+/** What the ids of a ppo job's further checkpoints have after the job's own. */
+const endings = [averageIdOf, lastGoodIdOf].map((idOf) => idOf(''));
+
+/** The job that leaves an artefact of this id; undefined for what no job of this gateway makes. */
+export function makerIdOf(artifact: string): string | undefined {
+  const ending = endings.find((one) => artifact.endsWith(one)) ?? '';
+  const jobId = artifact.slice(0, artifact.length - ending.length);
+  const job = parseJobId(jobId);
+  return job !== undefined && (ending === '' || job.stage === 'ppo') ? jobId : undefined;
 }

@@ -54,7 +54,17 @@ export const pipelineLinks = {
   evaluation: { reference: 'sft', reward: 'reward-modeling' },
 } as const satisfies Record<StageName, Readonly<Record<string, StageName>>>;
 
-/** Policies that a pipeline's evaluation compares unless told otherwise: a name in the report and the stage it is from. */
+/**
+ * The stages that `rounds` repeats. Within a round they are linked as above; besides, from the second round on,
+ * feedback's policy is the last round's PPO policy, and reward modeling's `earlierRankings` are those that the request
+ * gives and then those of all earlier rounds. Evaluation reads the last round's reward model.
+ */
+export const roundStages = ['feedback', 'reward-modeling', 'ppo'] as const satisfies readonly StageName[];
+
+/**
+ * Policies that a pipeline's evaluation compares unless told otherwise: a name in the report and the stage it is from.
+ * Of several rounds, `ppo` is the last, and the others are `ppo-round-1`, `ppo-round-2` …
+ */
 export const pipelinePolicies = { pretrained: 'pretraining', sft: 'sft', ppo: 'ppo' } as const satisfies Record<
   string,
   StageName
@@ -78,7 +88,7 @@ export const pipelineRequest = z
       .max(20)
       .default(1)
       .describe(
-        'How often feedback, reward-modeling and ppo are run: in each further round the last round’s policy answers, the new rankings join the old ones, a new reward model learns them all, and PPO starts again from the SFT policy.',
+        'How often feedback, reward-modeling and ppo are run: in each further round the last round’s policy answers, the new rankings join the old ones, a new reward model learns them all, and PPO starts again from the SFT policy. Round r has the seed `seed` + r − 1, and its jobs’ ids end in `-r<r>` from the second on.',
       ),
     stages: z
       .strictObject({
@@ -111,6 +121,19 @@ export const pipelineRequest = z
           'reward-modeling': { demonstrations: 'my-demonstrations-f33cb42943' },
           ppo: { prompts: 'my-prompts-b39c9f2d4f' },
           evaluation: { prompts: 'my-test-prompts-5566778899', winRate: { challenger: 'ppo', baseline: 'sft' } },
+        },
+      },
+      {
+        name: 'three rounds from an SFT policy',
+        rounds: 3,
+        stages: {
+          feedback: {
+            labeller: { kind: 'simulated', oracle: 'demo-world' },
+            policy: 'sft-46x4p67wg3rn',
+            prompts: 'demo-prompts-b39c9f2d4f',
+          },
+          'reward-modeling': { policy: 'sft-46x4p67wg3rn' },
+          ppo: { policy: 'sft-46x4p67wg3rn', prompts: 'demo-prompts-b39c9f2d4f' },
         },
       },
     ],

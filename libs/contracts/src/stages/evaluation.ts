@@ -8,7 +8,7 @@ export const evaluationConfig = z
     policies: z
       .array(z.strictObject({ name: z.string().min(1).max(60), checkpoint: checkpointId }))
       .min(1)
-      .max(16)
+      .max(32)
       .describe('Policies to compare, in the order of the report.'),
     prompts: datasetId.describe('Dataset of kind `prompts` that no earlier stage has seen.'),
     reference: checkpointId.optional().describe('Policy to which the KL is measured, usually the SFT one.'),
