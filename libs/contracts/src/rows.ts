@@ -21,7 +21,7 @@ export type DemonstrationRow = z.infer<typeof demonstrationRow>;
 export const promptRow = z
   .object({
     prompt: text,
-    answer: text.optional().describe('The right answer. Only oracles read it: the simulated labeller and the evaluation.'),
+    answer: text.optional().describe('The right answer. Only who grades reads it: the simulated labeller, the evaluation, and PPO’s reward functions.'),
     category: text.optional().describe('Groups prompts in reports and tells an oracle which rule applies.'),
   })
   .meta({ id: 'PromptRow' });
