@@ -1,8 +1,8 @@
 import { type Store } from '@pavlov/checkpoint-store';
-import { type JobPayload, type JobResult, outputOf, PavlovError } from '@pavlov/contracts';
+import { averageIdOf, type JobPayload, type JobResult, outputOf, PavlovError } from '@pavlov/contracts';
 import { type StageOutcome } from './trainer-context';
 
-export type ResultIds = Pick<JobResult, 'checkpointId' | 'datasetId' | 'reportId'>;
+export type ResultIds = Pick<JobResult, 'checkpointId' | 'averageCheckpointId' | 'datasetId' | 'reportId'>;
 
 /** What a job has left in the store: its ids and figures, or undefined if it has published nothing yet. */
 export async function publishedBy(
@@ -14,7 +14,13 @@ export async function publishedBy(
     case 'policy':
     case 'reward-model': {
       const manifest = await store.checkpoints.find(jobId);
-      return manifest && { checkpointId: jobId, metrics: manifest.metrics };
+      if (manifest === undefined) return undefined;
+      const average = stage === 'ppo' ? await store.checkpoints.find(averageIdOf(jobId)) : undefined;
+      return {
+        checkpointId: jobId,
+        ...(average === undefined ? {} : { averageCheckpointId: average.id }),
+        metrics: manifest.metrics,
+      };
     }
     case 'rankings': {
       const manifest = await store.datasets.find(jobId);
