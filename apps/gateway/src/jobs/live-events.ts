@@ -1,5 +1,6 @@
 import { type JobPayload, PavlovError } from '@pavlov/contracts';
 import { type Broker, followEvents } from '@pavlov/service-kit';
+import { setMaxListeners } from 'node:events';
 import { type ServerEvent } from '../http/route';
 
 type Source<T> = AsyncGenerator<T, void, undefined>;
@@ -74,6 +75,7 @@ export function pipelineEvents(
   { after, signal }: Following,
 ): AsyncIterable<ServerEvent> {
   const positions = positionsOf(after, jobs.length);
+  setMaxListeners(0, signal); // every job’s stream listens
   async function* one({ jobId, stage }: JobPayload, index: number) {
     for await (const { id, event } of followEvents(broker, jobId, { after: positions[index], signal })) {
       yield { index, id, data: { jobId, stage, event } };
