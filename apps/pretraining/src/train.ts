@@ -11,7 +11,7 @@
  */
 import { cosineDecay, warmUp } from '@pavlov/algorithms';
 import { type PretrainingConfig } from '@pavlov/contracts';
-import { packDocuments, splitDocuments } from '@pavlov/datasets';
+import { packDocuments, splitHeldOut } from '@pavlov/datasets';
 import { initParameters, type TransformerConfig } from '@pavlov/model';
 import { type Train } from '@pavlov/service-kit';
 import { createEngine } from '@pavlov/tensor';
@@ -31,7 +31,7 @@ export const train: Train<'pretraining'> = async (context) => {
   // 2.
   const model: TransformerConfig = { vocabSize: tokenizer.vocabSize, padId: tokenizer.padId, ...config.model };
   const packing = { tokenizer, columns: model.contextLength, seed };
-  const split = splitDocuments(documents, { fraction: config.heldOutFraction, seed });
+  const split = splitHeldOut(documents, { fraction: config.heldOutFraction, seed, purpose: 'packing/held-out' });
   const training = packDocuments(split.training, packing);
   const heldOut = packDocuments(split.heldOut, packing);
   context.log('info', 'The corpus is packed.', {

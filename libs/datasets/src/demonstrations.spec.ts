@@ -25,6 +25,10 @@ describe('encodeDemonstration', () => {
     expect(encodeDemonstration({ messages }, tokenizer)).toEqual(encodeDemonstration(row, tokenizer));
   });
 
+  it('remembers who wrote it', () => {
+    expect(encodeDemonstration({ ...row, user: 'ann' }, tokenizer).user).toBe('ann');
+  });
+
   it('learns the last answer of a conversation only', () => {
     const messages = [
       { role: 'user' as const, content: 'Hello' },

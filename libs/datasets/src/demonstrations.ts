@@ -6,6 +6,8 @@ import { type TokenBatch } from './packing';
 export interface EncodedDemonstration {
   readonly prompt: readonly number[];
   readonly completion: readonly number[];
+  /** Who wrote it, where that is known. */
+  readonly user?: string;
 }
 
 /** Rows of messages are learned in their last answer; what comes before is the prompt. */
@@ -13,14 +15,16 @@ export function encodeDemonstration(
   row: DemonstrationRow,
   tokenizer: Pick<Tokenizer, 'encodePrompt' | 'encodeCompletion'>,
 ): EncodedDemonstration {
+  const { user } = row;
   if ('messages' in row) {
     const last = row.messages[row.messages.length - 1];
     return {
       prompt: tokenizer.encodePrompt(row.messages.slice(0, -1)),
       completion: tokenizer.encodeCompletion(last.content),
+      user,
     };
   }
-  return { prompt: tokenizer.encodePrompt(row.prompt), completion: tokenizer.encodeCompletion(row.completion) };
+  return { prompt: tokenizer.encodePrompt(row.prompt), completion: tokenizer.encodeCompletion(row.completion), user };
 }
 
 /** @throws PavlovError SEQUENCE_TOO_LONG naming the row, from 1, that does not fit the context. */

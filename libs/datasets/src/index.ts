@@ -13,7 +13,8 @@ export { createDescriber, describeRows, serialiseRows, type DatasetDescription, 
 export { importDataset, type DatasetImport, type DatasetSourceFile } from './import';
 export { gradeResponse, type OracleName } from './oracles';
 export { batchOrder, exampleOrder, type ExampleOrder } from './order';
-export { packDocuments, splitDocuments, type PackedRows, type PackingOptions, type TokenBatch } from './packing';
+export { packDocuments, type PackedRows, type PackingOptions, type TokenBatch } from './packing';
 export { minimumTokens } from './pre-tokens';
 export { asRankedCompletions, parseRow } from './rows';
 export { agreementCeiling, simulateRanking, type RankingSimulation, type SimulatedRanking } from './simulated-labeller';
+export { splitHeldOut, type HeldOutSplit } from './split';

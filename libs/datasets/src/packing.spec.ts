@@ -1,4 +1,4 @@
-import { packDocuments, splitDocuments, type TokenBatch } from './packing';
+import { packDocuments, type TokenBatch } from './packing';
 
 /** One token per letter: a is 10, b is 11 … */
 const tokenizer = {
@@ -58,22 +58,5 @@ describe('packDocuments', () => {
     const packed = pack([]);
     expect([packed.rows, packed.tokens, [...packed.everyBatch(2)]]).toEqual([0, 0, []]);
     expect(() => packed.batchAt(0, 1)).toThrow('there are no examples');
-  });
-});
-
-describe('splitDocuments', () => {
-  const documents = Array.from({ length: 100 }, (_, i) => i);
-
-  it('parts the documents by the seed, none lost and none in both', () => {
-    const { training, heldOut } = splitDocuments(documents, { fraction: 0.05, seed: 1 });
-    expect([training.length, heldOut.length]).toEqual([95, 5]);
-    expect([...training, ...heldOut].sort((a, b) => a - b)).toEqual(documents);
-    expect(splitDocuments(documents, { fraction: 0.05, seed: 1 })).toEqual({ training, heldOut });
-    expect(splitDocuments(documents, { fraction: 0.05, seed: 2 }).heldOut).not.toEqual(heldOut);
-  });
-
-  it('always leaves something to learn from', () => {
-    expect(splitDocuments(['only'], { fraction: 0.5, seed: 1 })).toEqual({ training: ['only'], heldOut: [] });
-    expect(splitDocuments(documents, { fraction: 0, seed: 1 }).heldOut).toEqual([]);
   });
 });

@@ -1,4 +1,3 @@
-import { randomStream } from '@pavlov/random';
 import { type Tokenizer } from '@pavlov/tokenizer';
 import { batchOrder } from './order';
 
@@ -70,14 +69,4 @@ export function packDocuments(documents: readonly string[], { tokenizer, columns
         );
     },
   };
-}
-
-/** Keeps `fraction` of the documents out, drawn by the seed; at least one document stays in. */
-export function splitDocuments<T>(
-  documents: readonly T[],
-  { fraction, seed }: { fraction: number; seed: number },
-): { training: T[]; heldOut: T[] } {
-  const shuffled = randomStream(seed, 'packing/held-out').shuffle(documents);
-  const count = Math.min(Math.round(documents.length * fraction), documents.length - 1);
-  return { training: shuffled.slice(count), heldOut: shuffled.slice(0, count) };
 }

@@ -21,6 +21,8 @@ describe('parseRow', () => {
     ['text', { text: 'once' }],
     ['demonstrations', { prompt: 'a', completion: 'b' }],
     ['demonstrations', { messages: [user, assistant] }],
+    ['demonstrations', { prompt: 'a', completion: 'b', user: 'ann' }],
+    ['demonstrations', { messages: [user, assistant], user: 'ann' }],
     ['prompts', { prompt: 'a' }],
     ['prompts', { prompt: 'a', answer: 'b', category: 'c' }],
     ['rankings', { prompt: 'a', completions: ['b', 'c', 'd'], ranks: [1, 1, 2], labeller: { kind: 'human' } }],
@@ -42,6 +44,7 @@ describe('parseRow', () => {
     ['a number for a text', 'text', { text: 3 }, 'text'],
     ['a missing completion', 'demonstrations', { prompt: 'a' }, 'completion'],
     ['a missing prompt', 'demonstrations', { completion: 'a' }, 'prompt'],
+    ['a user without a name', 'demonstrations', { prompt: 'a', completion: 'b', user: '' }, 'user'],
     ['an unknown role', 'demonstrations', { messages: [{ role: 'bot', content: 'x' }, assistant] }, 'messages.0.role'],
     [
       'an empty message',
