@@ -146,6 +146,44 @@ describe('artefacts', () => {
       expect(await rowsOf(file.body)).toEqual([{ text: 'Second.' }]);
     });
 
+    it('lose prompts that begin as an earlier one does, if asked to, however they are sent', async () => {
+      const rows = [{ prompt: 'What is 3 plus 4?' }, { prompt: 'What is 3 plus 5?' }, { prompt: 'Who is Mira?' }];
+      const kept = [rows[0], rows[2]];
+      const raw = await upload('?kind=prompts&name=raw&dedupePrefix=10', jsonLines(rows));
+      const form = new FormData();
+      for (const [field, value] of Object.entries({ kind: 'prompts', name: 'form', dedupePrefix: '10' }))
+        form.set(field, value);
+      form.append('files', new Blob([jsonLines(rows)]), 'rows.jsonl');
+      const inForm = await gateway.call<DatasetManifest>('POST', '/v1/datasets', { body: form });
+      const path = join(imports, 'prompts.jsonl');
+      await writeFile(path, jsonLines(rows));
+      const named = { kind: 'prompts', name: 'named', path };
+      const onServer = await gateway.post<DatasetManifest>('/v1/datasets', { ...named, dedupePrefix: 10 });
+      for (const { status, body } of [raw, inForm, onServer]) {
+        expect([status, body.rows, body.statistics.droppedByPrefix]).toEqual([201, 2, 1]);
+        expect(await rowsOf(body)).toEqual(kept);
+      }
+      expect((await gateway.post<DatasetManifest>('/v1/datasets', named)).body).toMatchObject({ rows: 3 });
+      const checked = await gateway.post('/v1/datasets/validate', { ...named, dedupePrefix: 10 });
+      expect(checked.body).toMatchObject({ rows: 2, statistics: { droppedByPrefix: 1 } });
+    });
+
+    it('lose no prompts by a prefix that is no number, or in a kind without prompts', async () => {
+      for (const dedupePrefix of ['0', 'ten'])
+        expect(
+          await gateway.refusal('POST', `/v1/datasets?kind=prompts&name=raw&dedupePrefix=${dedupePrefix}`, {
+            body: jsonLines([{ prompt: 'Who?' }]),
+            headers: { 'content-type': 'application/x-ndjson' },
+          }),
+        ).toMatchObject({ code: 'INVALID_REQUEST', field: 'dedupePrefix' });
+      expect(
+        await gateway.refusal('POST', '/v1/datasets?kind=text&name=raw&dedupePrefix=9', {
+          body: 'One.',
+          headers: { 'content-type': 'text/plain' },
+        }),
+      ).toMatchObject({ code: 'CONFIG_CONFLICT', field: 'dedupePrefix' });
+    });
+
     it('are refused when they are too large, in one piece, in parts, or in number', async () => {
       expect(
         await gateway.refusal('POST', '/v1/datasets?kind=text&name=big', {

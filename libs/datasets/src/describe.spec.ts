@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { distinctBy } from './dedupe';
 import { describeRows, serialiseRows } from './describe';
 
 describe('describeRows', () => {
@@ -54,11 +53,5 @@ describe('describeRows', () => {
 
   it('describes nothing as nothing', () => {
     expect(describeRows('prompts', [])).toMatchObject({ rows: 0, bytes: 0, statistics: { duplicates: 0, answers: 0 } });
-  });
-});
-
-describe('distinctBy', () => {
-  it('keeps the first of each key', () => {
-    expect(distinctBy(['Hi!', 'hi', 'Ho'], (text) => text.toLowerCase().replace('!', ''))).toEqual(['Hi!', 'Ho']);
   });
 });

@@ -77,6 +77,22 @@ describe('importDataset', () => {
     expect(await importDataset({ kind: 'prompts', files })).toMatchObject({ rows: 1 });
   });
 
+  it('drops prompts that begin as an earlier one does, if asked to, and counts them', async () => {
+    await write({ 'a.jsonl': ['one two', 'one too', 'three'].map((prompt) => `{"prompt":"${prompt}"}\n`).join('') });
+    const files = [{ name: 'a.jsonl', path: join(folder, 'a.jsonl') }];
+    const lines: string[] = [];
+    const deduped = {
+      kind: 'prompts',
+      files,
+      dedupePrefix: 5,
+      write: (line: string) => void lines.push(line),
+    } as const;
+    const { statistics, rows } = await importDataset(deduped);
+    expect(lines).toEqual(['{"prompt":"one two"}\n', '{"prompt":"three"}\n']);
+    expect([rows, statistics.droppedByPrefix, statistics.duplicates]).toEqual([2, 1, 0]);
+    expect((await importDataset({ kind: 'prompts', files })).statistics).not.toHaveProperty('droppedByPrefix');
+  });
+
   it('waits for a slow writer', async () => {
     await write({ 'a.jsonl': '{"prompt":"a"}\n{"prompt":"b"}\n' });
     const seen: string[] = [];

@@ -2,6 +2,7 @@ import { type DatasetKind, type DatasetRows, PavlovError } from '@pavlov/contrac
 import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { createPrefixFilter } from './dedupe';
 import { createDescriber, type DatasetDescription } from './describe';
 import { readLines } from './lines';
 import { parseRow } from './rows';
@@ -23,6 +24,11 @@ export interface DatasetImport<K extends DatasetKind> {
   readonly kind: K;
   /** Read in the given order; what a folder holds, by path. */
   readonly files: readonly DatasetSourceFile[];
+  /**
+   * Drops rows whose prompt shares its first so many characters with an earlier row's; the statistic `droppedByPrefix`
+   * counts them. For prompts and demonstrations; by default nothing is dropped.
+   */
+  readonly dedupePrefix?: number;
   /** Takes each row as it is read, as a line of normalised JSON Lines with its end. */
   readonly write?: (line: string) => void | Promise<void>;
 }
@@ -33,24 +39,33 @@ export interface DatasetImport<K extends DatasetKind> {
  * Equal rows give equal lines, and so one hash, whatever the order of fields, line ends, blank lines or byte order marks.
  *
  * @throws PavlovError DATASET_INVALID_ROW with line and field, DATASET_EMPTY if there is no row at all,
- *   UNSUPPORTED_MEDIA_TYPE for a file with another ending, FILE_NOT_FOUND.
+ *   UNSUPPORTED_MEDIA_TYPE for a file with another ending, FILE_NOT_FOUND, CONFIG_CONFLICT for a kind that has no prompts
+ *   to deduplicate.
  */
 export async function importDataset<K extends DatasetKind>({
   kind,
   files,
+  dedupePrefix,
   write,
 }: DatasetImport<K>): Promise<DatasetDescription> {
   const describer = createDescriber(kind);
+  const isRepeat = dedupePrefix === undefined ? undefined : createPrefixFilter(kind, dedupePrefix);
+  let droppedByPrefix = 0;
   for (const source of files) {
     for await (const file of expand(source, kind)) {
       for await (const row of readFile(file, kind)) {
+        if (isRepeat?.(row)) {
+          droppedByPrefix++;
+          continue;
+        }
         const line = describer.add(row);
         await write?.(line);
       }
     }
   }
-  const description = describer.finish();
-  if (description.rows > 0) return description;
+  const { statistics, ...description } = describer.finish();
+  if (description.rows > 0)
+    return { ...description, statistics: { ...statistics, ...(isRepeat && { droppedByPrefix }) } };
   throw new PavlovError({
     code: 'DATASET_EMPTY',
     message: `There is no row in ${files.map(({ name }) => name).join(', ') || 'no files'}.`,

@@ -20,10 +20,10 @@ function slugOf({ name, kind }: Upload): string {
  * Reads, checks and stores a dataset. Its id is made of its name and its rows, so the same upload again gives the same
  * dataset.
  *
- * @throws PavlovError DATASET_INVALID_ROW, DATASET_EMPTY, UNSUPPORTED_MEDIA_TYPE
+ * @throws PavlovError DATASET_INVALID_ROW, DATASET_EMPTY, UNSUPPORTED_MEDIA_TYPE, CONFIG_CONFLICT
  */
 export async function ingest(store: Store, upload: Upload): Promise<{ manifest: DatasetManifest; isNew: boolean }> {
-  const { kind, name, files } = upload;
+  const { kind, name, files, dedupePrefix } = upload;
   const pieces: Buffer[] = [];
   let piece = '';
   const flush = (): void => {
@@ -34,7 +34,7 @@ export async function ingest(store: Store, upload: Upload): Promise<{ manifest: 
     piece += line;
     if (piece.length >= pieceLength) flush();
   };
-  const description = await importDataset({ kind, files, write });
+  const description = await importDataset({ kind, files, dedupePrefix, write });
   flush();
   const id = `${slugOf(upload)}-${description.sha256.slice(0, 10)}`;
   const existing = await store.datasets.find(id);

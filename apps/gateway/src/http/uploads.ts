@@ -19,6 +19,8 @@ export interface Upload {
   readonly name: string;
   /** Each with the name by which its sender knows it. */
   readonly files: readonly { readonly name: string; readonly path: string }[];
+  /** See `importDataset`. */
+  readonly dedupePrefix?: number;
 }
 
 export interface UploadLimits {

@@ -19,9 +19,15 @@ const tag = 'datasets';
 const query = datasetUpload.partial();
 const ways =
   'The body is one of: rows as `application/x-ndjson`; one text as `text/plain` or `text/markdown`; a `multipart/form-data` form with ' +
-  'the fields `kind` and `name` and any number of .txt, .md or .jsonl `files`; or JSON that names a file or folder on the server. ' +
-  'A raw body takes `kind` and `name` in the query.';
-const errors: readonly ErrorCode[] = ['DATASET_EMPTY', 'DATASET_INVALID_ROW', 'FORBIDDEN_PATH', 'FILE_NOT_FOUND'];
+  'the fields `kind`, `name` and, if wanted, `dedupePrefix`, and any number of .txt, .md or .jsonl `files`; or JSON that names a file or folder on the server. ' +
+  'A raw body takes `kind`, `name` and `dedupePrefix` in the query.';
+const errors: readonly ErrorCode[] = [
+  'DATASET_EMPTY',
+  'DATASET_INVALID_ROW',
+  'CONFIG_CONFLICT',
+  'FORBIDDEN_PATH',
+  'FILE_NOT_FOUND',
+];
 
 const upload = route({
   method: 'post',
@@ -52,7 +58,8 @@ const validate = route({
   body: { upload: true },
   answers: { 200: { about: 'What the dataset would be.', schema: datasetCheck } },
   errors,
-  handler: async ({ body: { kind, files } }) => json(200, { kind, ...(await importDataset({ kind, files })) }),
+  handler: async ({ body: { kind, files, dedupePrefix } }) =>
+    json(200, { kind, ...(await importDataset({ kind, files, dedupePrefix })) }),
 });
 
 const list = route({

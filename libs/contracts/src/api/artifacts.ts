@@ -3,22 +3,29 @@ import { checkpointId, id, seed, stageName, stages } from '../ids';
 import { checkpointManifest, datasetManifest, reportManifest } from '../manifests';
 import { evaluationReport } from '../report';
 import { datasetKinds, message } from '../rows';
-import { sampling } from '../stages/common';
+import { positiveInt, sampling } from '../stages/common';
 import { listOf } from './common';
 
 /** What the API says about datasets, checkpoints and reports, and completions. */
 
 const kind = z.enum(datasetKinds).describe('What a row is.');
 const datasetName = z.string().min(1).max(80).describe('For people; the id begins with it.');
+const dedupePrefix =
+  'Drops rows whose prompt shares its first so many characters with an earlier row’s; the statistic `droppedByPrefix` counts them. For `prompts` and `demonstrations`.';
 
 /** How an upload says what it is: in the query, or as the fields of a multipart form. */
-export const datasetUpload = z.strictObject({ kind, name: datasetName });
+export const datasetUpload = z.strictObject({
+  kind,
+  name: datasetName,
+  dedupePrefix: z.coerce.number().int().positive().optional().describe(dedupePrefix),
+});
 
 export const datasetSource = z
   .strictObject({
     kind,
     name: datasetName,
     path: z.string().min(1).describe('A file or folder on the server, in one of the folders that it allows.'),
+    dedupePrefix: positiveInt.optional().describe(dedupePrefix),
   })
   .meta({ id: 'DatasetSource', description: 'A dataset from files that lie on the server.' });
 export type DatasetSource = z.infer<typeof datasetSource>;
