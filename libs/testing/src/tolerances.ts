@@ -21,6 +21,31 @@ export const tolerances = {
   reference: { relative: 1e-5, absolute: 1e-6 },
   /** A token's log-prob by cached decoding and by the full forward pass, whose kernels add in different orders. */
   logprob: { relative: 0, absolute: 2e-5 },
+  /** float64 that adds and multiplies in another order: a few of its roundings. */
+  double: { relative: 8 * 2 ** -52, absolute: 0 },
+  /** The truth in float64 against a few roundings to float32. Measured: a seventh of it. */
+  rounded: { relative: 4 * epsilon, absolute: epsilon },
+  /** Logits, values and losses of a two-layer GPT-2 in float32 against the truth in float64. Measured: a third of it. */
+  goldenForward: { relative: 2e-6, absolute: 3e-6 },
+  /** Its gradients, whose terms are of size 0.1 and cancel. Measured: a quarter of it. */
+  goldenGradient: { relative: 4e-6, absolute: 4e-7 },
+  /**
+   * Its weights after up to ten steps of Adam, which divides small gradients by small numbers: there the error is a share of
+   * the step, 1e-2, and not of the weight. Measured: 4e-6.
+   */
+  goldenWeights: { relative: 1e-6, absolute: 1e-5 },
+  /**
+   * The same where the gradient is 0: softmax does not feel a bias of the keys. What Adam then sees is rounding alone, 1e-8
+   * beside an ε of 1e-5, so a share of 1e-3 of each step. Measured: 1.2e-5.
+   */
+  goldenKeyBias: { relative: 0, absolute: 5e-5 },
+  /**
+   * α, β and the peak of Gao's law, fitted to 40 noisy looks of 128 answers each: twice the error measured over seeds, 12 % at
+   * the 95th percentile.
+   */
+  lawFit: { relative: 0.25, absolute: 0 },
+  /** Their means over 20 such fits, whose errors are √20 times smaller. */
+  lawFitMean: { relative: 0.06, absolute: 0 },
 } as const satisfies Record<string, Tolerance>;
 
 /** Halves the digits of float32 between the error of rounding (1/h) and that of curvature (h²). */
