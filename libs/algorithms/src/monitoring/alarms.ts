@@ -24,8 +24,8 @@ export interface Reading {
   readonly limit: number;
   /** 0 in health, 1 at the limit. NaN counts as health. */
   readonly severity: number;
-  /** What happened, in a sentence. */
-  readonly message: string;
+  /** What happened, in a sentence; called only when the alarm is raised. */
+  readonly message: () => string;
 }
 
 export interface Alarm {
@@ -76,7 +76,7 @@ export function createAlarms(): Alarms {
       for (const { signal, value, limit, severity, message } of readings) {
         const current = active.get(signal);
         if (!current && severity >= 1) {
-          const alarm = { signal, since: iteration, value, limit, message, hint: hints[signal] };
+          const alarm = { signal, since: iteration, value, limit, message: message(), hint: hints[signal] };
           active.set(signal, alarm);
           raised.push(alarm);
         } else if (current && !(severity >= clearedBelow)) {

@@ -36,7 +36,7 @@ export function readEndings(now: Looks, baseline: Looks | undefined, options: Dr
     value: now.finished,
     limit,
     severity: (1 - now.finished) / (1 - limit),
-    message: `Only ${percent(now.finished)} of the answers end by themselves; the limit is ${percent(limit)}.`,
+    message: () => `Only ${percent(now.finished)} of the answers end by themselves; the limit is ${percent(limit)}.`,
   };
 }
 
@@ -55,7 +55,8 @@ function readLength(now: Looks, baseline: Looks, { lengthDrift }: DriftOptions):
     value: ratio,
     limit: ratio > 1 ? lengthDrift : 1 / lengthDrift,
     severity: Math.abs(Math.log(ratio)) / Math.log(lengthDrift),
-    message: `Answers have ${round(now.length)} tokens on average, ${round(ratio)} times as many as the ${round(baseline.length)} at first.`,
+    message: () =>
+      `Answers have ${round(now.length)} tokens on average, ${round(ratio)} times as many as the ${round(baseline.length)} at first.`,
   };
 }
 
@@ -66,7 +67,8 @@ function readEntropy(now: Looks, baseline: Looks, { entropyFraction }: DriftOpti
     value: share,
     limit: entropyFraction,
     severity: (1 - share) / (1 - entropyFraction),
-    message: `The entropy is ${round(now.entropy)} nats per token, ${percent(share)} of the ${round(baseline.entropy)} at first.`,
+    message: () =>
+      `The entropy is ${round(now.entropy)} nats per token, ${percent(share)} of the ${round(baseline.entropy)} at first.`,
   };
 }
 
@@ -77,6 +79,7 @@ function readDuplicates(now: Looks, baseline: Looks, { duplicateFraction }: Drif
     value: now.duplicates,
     limit,
     severity: (now.duplicates - baseline.duplicates) / duplicateFraction,
-    message: `${percent(now.duplicates)} of the answers are also given to another prompt; at first it was ${percent(baseline.duplicates)}.`,
+    message: () =>
+      `${percent(now.duplicates)} of the answers are also given to another prompt; at first it was ${percent(baseline.duplicates)}.`,
   };
 }

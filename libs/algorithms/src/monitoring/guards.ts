@@ -71,13 +71,9 @@ function allEqual(scores: Numbers): boolean {
 }
 
 function findNonFinite({ iteration, kl, entropy, scores }: GuardObservation): Breakdown | undefined {
-  const row = Array.prototype.findIndex.call(scores, (score: number) => !Number.isFinite(score));
-  const quantities: [string, number][] = [
-    ['kl', kl],
-    ['entropy', entropy],
-  ];
-  if (row >= 0) quantities.push([`score of answer ${row}`, scores[row]]);
-  const found = quantities.find(([, value]) => !Number.isFinite(value));
+  const row = Array.from(scores).findIndex((score) => !Number.isFinite(score));
+  const quantities = { kl, entropy, ...(row >= 0 && { [`score of answer ${row}`]: scores[row] }) };
+  const found = Object.entries(quantities).find(([, value]) => !Number.isFinite(value));
   if (!found) return undefined;
   const [quantity, value] = found;
   return {
@@ -118,7 +114,7 @@ function rewardsEqual(score: number, iterations: number): Breakdown {
     quantity: 'scores',
     value: score,
     limit: iterations,
-    message: `In ${iterations} successive iterations every answer scored ${round(score)}, so there is nothing to learn from.`,
+    message: `In ${iterations === 1 ? 'one iteration' : `${iterations} successive iterations`} every answer scored ${round(score)}, so there is nothing to learn from.`,
     hint: 'If that is missingEosReward, no answer ended: raise maxNewTokens, or teach the policy EOS in SFT. Else check the reward.',
   };
 }

@@ -3,7 +3,7 @@
  *
  * Method, in standard deviations of its first scores:
  *  - falling: the median of its last three looks lies clearly below the best such median, and the proxy has risen. One
- *    look alone, however low, moves no median of three.
+ *    look alone, however low, does not make a median of three fall.
  *  - past the peak: Gao's law, fitted to all looks, explains them and peaked clearly before today's √KL, and the looks
  *    beyond that peak fall. The last condition is there because the law must bend, even along a mere plateau.
  * Reference: Gao, Schulman and Hilton 2022 (arXiv 2210.10760) for the law; the rest is ours.
@@ -28,69 +28,82 @@ export interface HeldOutReading {
   readonly figures: Readonly<Record<string, number>>;
 }
 
-/** Standard error of a median of three, in those of one: √0.4487. */
-const medianError = 0.67;
-/** A difference or a slope of so many standard errors is no chance, even with many looks to choose from. */
-const clearErrors = 4;
+/** Looks in a median; also those whose deviations are the unit, and before which nothing is said. */
+const span = 3;
+/** Variance of a median of three, in that of one: 1 − √3/π for a normal distribution. */
+const medianVariance = 1 - Math.sqrt(3) / Math.PI;
+/** So many standard errors are no chance, even with many looks to choose from. */
+const clearErrors = 5;
 /** √KL must be this factor beyond the peak; by the law 3 % of its best gain are lost there. */
 const beyondPeak = 1.25;
 const leastLooks = 8;
 /** The law must explain this share of the variance. */
-const leastExplained = 0.8;
+const leastExplained = 0.6;
+
+/** In the judge's own unit. */
+interface Point extends GoldPoint {
+  /** Standard error of the gain. */
+  readonly error: number;
+}
 
 export function createHeldOutReader({ heldOutDrop }: { heldOutDrop: number }): (look: Look) => HeldOutReading {
-  const looks: GoldPoint[] = [];
+  const points: Point[] = [];
+  const firstDeviations: number[] = [];
   let origin = 0;
   let unit = 0;
-  let best = -Infinity;
-  return (look) => {
-    if (looks.length === 0) origin = look.mean;
-    // A judge that gives every first answer the same score, say 0, has no scale yet.
-    if (unit === 0) unit = look.deviation;
-    const figures: Record<string, number> = { 'monitor/held_out_score': look.mean };
-    looks.push({ rootKl: look.rootKl, gain: look.mean - origin });
-    const current = median(looks.slice(-3).map(({ gain }) => gain));
-    best = Math.max(best, current);
-    if (unit === 0) return { readings: [], figures };
-
-    const points = looks.map(({ rootKl, gain }) => ({ rootKl, gain: gain / unit }));
-    const error = 1 / Math.sqrt(look.answers);
-    const drop = (best - current) / unit;
-    figures['monitor/held_out_drop'] = drop;
-    const law = fitGoldLaw(points);
-    if (law) {
-      figures['monitor/law_alpha'] = law.alpha;
-      figures['monitor/law_beta'] = law.beta;
-      figures['monitor/law_explained'] = law.explained;
-      if (law.peak !== undefined) figures['monitor/law_peak'] = law.peak;
+  let best = { gain: -Infinity, error: 0 };
+  return ({ rootKl, mean, deviation, answers, proxyRise }) => {
+    if (points.length === 0) origin = mean;
+    points.push({ rootKl, gain: mean - origin, error: deviation / Math.sqrt(answers) });
+    const score = { 'monitor/held_out_score': mean };
+    if (unit === 0) {
+      // A judge that gives all of the first answers one score, say 0, has no scale before it tells some apart.
+      firstDeviations.push(deviation);
+      if (firstDeviations.length > span) firstDeviations.shift();
+      if (points.length < span) return { readings: [], figures: score };
+      unit = firstDeviations.reduce((sum, value) => sum + value, 0) / span;
+      if (unit === 0) return { readings: [], figures: score };
     }
-    if (looks.length < 3) return { readings: [], figures };
+    const current = medianOf(points.slice(-span));
+    if (current.gain > best.gain) best = current;
+    const drop = (best.gain - current.gain) / unit;
+    const noise = Math.hypot(best.error, current.error) / unit;
+    const law = fitGoldLaw(points);
     return {
       readings: [
-        readFall({ drop, limit: Math.max(heldOutDrop, clearErrors * Math.SQRT2 * medianError * error), look }),
-        readPeak({ law, points, error }),
+        readFall({ drop, limit: Math.max(heldOutDrop, clearErrors * noise), proxyRise }),
+        readPeak({ points, peak: law?.peak ?? Infinity, explained: law?.explained ?? 0 }),
       ],
-      figures,
+      figures: { ...score, 'monitor/held_out_drop': drop, ...(law && lawFigures(law, { rootKl, unit })) },
     };
   };
 }
 
-function readFall({ drop, limit, look }: { drop: number; limit: number; look: Look }): Reading {
+interface Median {
+  readonly gain: number;
+  readonly error: number;
+}
+
+function medianOf(points: readonly Point[]): Median {
+  const gains = points.map(({ gain }) => gain).sort((a, b) => a - b);
+  const variance = points.reduce((sum, { error }) => sum + error ** 2 / points.length, 0);
+  return { gain: gains[gains.length >> 1], error: Math.sqrt(medianVariance * variance) };
+}
+
+function readFall({ drop, limit, proxyRise }: { drop: number; limit: number; proxyRise: number }): Reading {
   return {
     signal: 'held-out-falling',
     value: drop,
     limit,
-    severity: Math.min(drop / limit, look.proxyRise / clearErrors),
-    message: `The held-out score has fallen ${round(drop)} standard deviations below its best, while the reward has risen.`,
+    severity: Math.min(drop / limit, proxyRise / clearErrors),
+    message: () =>
+      `The held-out score has fallen ${round(drop)} standard deviations below its best, while the reward has risen.`,
   };
 }
 
-function readPeak(input: { law: GoldLaw | undefined; points: readonly GoldPoint[]; error: number }): Reading {
-  const { law, points, error } = input;
+function readPeak({ points, peak, explained }: { points: readonly Point[]; peak: number; explained: number }): Reading {
   const { rootKl } = points[points.length - 1];
-  const peak = law?.peak ?? Infinity;
   const limit = beyondPeak * peak;
-  const beyond = points.filter((point) => point.rootKl > peak);
   return {
     signal: 'past-the-peak',
     value: rootKl,
@@ -98,25 +111,35 @@ function readPeak(input: { law: GoldLaw | undefined; points: readonly GoldPoint[
     severity: Math.min(
       rootKl / limit,
       points.length / leastLooks,
-      (law?.explained ?? 0) / leastExplained,
-      fallInErrors(beyond, error) / clearErrors,
+      explained / leastExplained,
+      fallInErrors(points.filter((point) => point.rootKl > peak)) / clearErrors,
     ),
-    message: `√KL is ${round(rootKl)}; by the law fitted to the held-out scores their peak was at ${round(peak)}, a KL of ${round(peak ** 2)} nats.`,
+    message: () =>
+      `√KL is ${round(rootKl)}; by the law fitted to the held-out scores their peak was at ${round(peak)}, a KL of ${round(peak ** 2)} nats.`,
   };
 }
 
 /** Slope of the straight line through the points, downwards, in standard errors. */
-function fallInErrors(points: readonly GoldPoint[], error: number): number {
-  const meanOf = (of: (point: GoldPoint) => number): number =>
-    points.reduce((sum, point) => sum + of(point), 0) / points.length;
-  const rootKl = meanOf((point) => point.rootKl);
-  const spread = points.reduce((sum, point) => sum + (point.rootKl - rootKl) ** 2, 0);
-  const product = points.reduce((sum, point) => sum + (point.rootKl - rootKl) * point.gain, 0);
-  return spread > 0 ? -product / Math.sqrt(spread) / error : 0;
+function fallInErrors(points: readonly Point[]): number {
+  const middle = points.reduce((sum, { rootKl }) => sum + rootKl / points.length, 0);
+  let product = 0;
+  let variance = 0;
+  for (const { rootKl, gain, error } of points) {
+    product += (rootKl - middle) * gain;
+    variance += ((rootKl - middle) * error) ** 2;
+  }
+  return variance > 0 ? -product / Math.sqrt(variance) : 0;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+/** A peak much further out than anything seen is a figure of the noise. */
+const farthestPeak = 10;
+
+function lawFigures(law: GoldLaw, { rootKl, unit }: { rootKl: number; unit: number }): Record<string, number> {
+  const { alpha, beta, peak, explained } = law;
+  return {
+    'monitor/law_alpha': alpha / unit,
+    'monitor/law_beta': beta / unit,
+    'monitor/law_explained': explained,
+    ...(peak !== undefined && peak <= farthestPeak * rootKl && { 'monitor/law_peak': peak }),
+  };
 }

@@ -11,10 +11,10 @@
  * judge's mind.
  */
 import { type Alarm, createAlarms, type Reading } from './alarms';
-import { type DriftOptions, readDrift, readEndings } from './drift';
+import { type DriftOptions, type Looks, readDrift, readEndings } from './drift';
 import { createHeldOutReader } from './held-out';
 import { type MonitorObservation, type Summary, summarise } from './observation';
-import { createProxyGainReader, gainRate, type ProxyGain } from './proxy-gain';
+import { createProxyGainReader, type ProxyMeans } from './proxy-gain';
 
 export interface MonitorOptions extends DriftOptions {
   /** First iterations, whose means the drifts are measured from. */
@@ -33,7 +33,11 @@ export interface Monitored {
 }
 
 export interface Monitor {
-  /** Once per iteration, in order. */
+  /**
+   * Once per iteration, in order.
+   *
+   * @throws NonFiniteError for a KL, an entropy or a mean score that is NaN or infinite.
+   */
   observe(observation: MonitorObservation): Monitored;
 }
 
@@ -47,7 +51,6 @@ export function createMonitor(options: MonitorOptions): Monitor {
   const first: Summary[] = [];
   const latest: Summary[] = [];
   let baseline: Means | undefined;
-  let unit = 0;
 
   return {
     observe: (observation) => {
@@ -69,7 +72,6 @@ export function createMonitor(options: MonitorOptions): Monitor {
         first.push(summary);
         if (first.length === options.baseline) baseline = meansOf(first);
       }
-      if (baseline && unit === 0) unit = baseline.proxyDeviation || summary.proxyDeviation;
 
       // 3.
       readings.push(readEndings(now, baseline, options));
@@ -78,13 +80,11 @@ export function createMonitor(options: MonitorOptions): Monitor {
         readings.push(...readDrift(now, baseline, options));
         figures['monitor/length_ratio'] = now.length / baseline.length;
         if (baseline.entropy > 0) figures['monitor/entropy_ratio'] = now.entropy / baseline.entropy;
-        if (unit > 0) {
-          const proxy = proxyGain({ now, baseline, unit, answers });
-          readings.push(readProxyGain(proxy));
-          figures['monitor/proxy_gain'] = proxy.gain;
-          const rate = gainRate(proxy);
-          if (rate !== undefined) figures['monitor/gain_per_root_kl'] = rate;
-          proxyRise = proxy.gain / (Math.sqrt(1 / latest.length + 1 / options.baseline) / Math.sqrt(answers));
+        const proxy = readProxyGain(now, baseline);
+        if (proxy) {
+          readings.push(proxy.reading);
+          Object.assign(figures, proxy.figures);
+          proxyRise = proxy.rise;
         }
       }
       if (heldOut) {
@@ -100,7 +100,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
   };
 }
 
-type Means = Pick<Summary, 'rootKl' | 'entropy' | 'proxy' | 'proxyDeviation' | 'length' | 'duplicates' | 'finished'>;
+type Means = Looks & ProxyMeans;
 
 function meansOf(summaries: readonly Summary[]): Means {
   const mean = (of: (summary: Summary) => number): number =>
@@ -110,17 +110,9 @@ function meansOf(summaries: readonly Summary[]): Means {
     entropy: mean(({ entropy }) => entropy),
     proxy: mean(({ proxy }) => proxy),
     proxyDeviation: mean(({ proxyDeviation }) => proxyDeviation),
+    scores: summaries.reduce((sum, { answers }) => sum + answers, 0),
     length: mean(({ length }) => length),
     duplicates: mean(({ duplicates }) => duplicates),
     finished: mean(({ finished }) => finished),
-  };
-}
-
-function proxyGain(input: { now: Means; baseline: Means; unit: number; answers: number }): ProxyGain {
-  const { now, baseline, unit, answers } = input;
-  return {
-    gain: (now.proxy - baseline.proxy) / unit,
-    rootKl: now.rootKl,
-    noise: Math.sqrt(2 / (window * answers)),
   };
 }

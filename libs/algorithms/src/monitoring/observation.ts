@@ -1,4 +1,5 @@
 import { sharedLength } from '../check';
+import { assertFinite } from '../health';
 import { type Numbers } from '../rollouts/grid';
 import { duplicateShare } from './duplicates';
 
@@ -49,10 +50,16 @@ interface MeanAndDeviation {
   readonly deviation: number;
 }
 
+/** @throws NonFiniteError for a figure that is NaN or infinite: it would spoil every mean that it enters. */
 export function summarise(observation: MonitorObservation): Summary {
   const { iteration, kl, entropy, scores, prompts, responses, finished, heldOutScores } = observation;
   const answers = sharedLength({ scores, prompts, responses, finished, ...(heldOutScores && { heldOutScores }) });
   const proxy = meanAndDeviation(scores);
+  const heldOut = heldOutScores && meanAndDeviation(heldOutScores);
+  assertFinite({
+    step: iteration,
+    quantities: { kl, entropy, 'mean score': proxy.mean, ...(heldOut && { 'mean held-out score': heldOut.mean }) },
+  });
   return {
     iteration,
     answers,
@@ -63,7 +70,7 @@ export function summarise(observation: MonitorObservation): Summary {
     length: responses.reduce((sum, response) => sum + response.length, 0) / answers,
     duplicates: duplicateShare({ prompts, responses }),
     finished: finished.filter(Boolean).length / answers,
-    heldOut: heldOutScores && meanAndDeviation(heldOutScores),
+    heldOut,
   };
 }
 
