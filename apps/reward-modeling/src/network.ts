@@ -26,7 +26,7 @@ export interface RewardNetwork {
   gradients(learner: Learner, batch: RankingBatch): Promise<{ loss: number }>;
 }
 
-interface Shape {
+export interface RankingShape {
   readonly prompts: number;
   readonly answers: number;
   readonly columns: number;
@@ -34,7 +34,7 @@ interface Shape {
 
 export async function compileReward(
   engine: Engine,
-  options: { model: TransformerConfig; layout: Parameters['layout']; shape: Shape },
+  options: { model: TransformerConfig; layout: Parameters['layout']; shape: RankingShape },
 ): Promise<RewardNetwork> {
   const { prompts, answers, columns } = options.shape;
   const rows = prompts * answers;

@@ -2,11 +2,12 @@ import { promptsWithPairs, rankingPairWeights } from '@pavlov/algorithms';
 import { PavlovError, type RankingRow } from '@pavlov/contracts';
 import { asRankedCompletions } from '@pavlov/datasets';
 import { type Tokenizer } from '@pavlov/tokenizer';
-import { type RankingBatch } from './network';
+import { type RankingBatch, type RankingShape } from './network';
 
 /** One prompt with its ranked answers, as token ids. */
 export interface EncodedRanking {
   readonly prompt: string;
+  readonly completions: readonly string[];
   /** Prompt ⊕ answer ⊕ EOS, one per answer. */
   readonly sequences: readonly number[][];
   readonly ranks: readonly number[];
@@ -17,23 +18,27 @@ export interface EncodedRanking {
 /** @throws PavlovError SEQUENCE_TOO_LONG naming the row (from 1) that does not fit the context. */
 export function encodeRankings(
   rows: readonly RankingRow[],
-  { tokenizer, contextLength }: { tokenizer: Tokenizer; contextLength: number },
+  { tokenizer, contextLength, field }: { tokenizer: Tokenizer; contextLength: number; field: string },
 ): EncodedRanking[] {
   return rows.map((row, index) => {
     const { prompt, completions, ranks, labeller } = asRankedCompletions(row);
     const promptIds = tokenizer.encodePrompt(prompt);
     const sequences = completions.map((completion) => [...promptIds, ...tokenizer.encodeCompletion(completion)]);
-    const longest = Math.max(...sequences.map((sequence) => sequence.length));
-    if (longest > contextLength) {
-      throw new PavlovError({
-        code: 'SEQUENCE_TOO_LONG',
-        field: 'rankings',
-        line: index + 1,
-        message: `Row ${index + 1} has an answer that makes ${longest} tokens with its prompt; the context holds ${contextLength}.`,
-        hint: 'Shorten or drop that row, or start from a policy with a longer context.',
-      });
-    }
-    return { prompt, sequences, ranks, agreementCeiling: labeller?.agreementCeiling };
+    for (const { length } of sequences) checkLength({ length, contextLength, field, line: index + 1 });
+    return { prompt, completions, sequences, ranks, agreementCeiling: labeller?.agreementCeiling };
+  });
+}
+
+/** @throws PavlovError SEQUENCE_TOO_LONG */
+export function checkLength(row: { length: number; contextLength: number; field: string; line: number }): void {
+  const { length, contextLength, field, line } = row;
+  if (length <= contextLength) return;
+  throw new PavlovError({
+    code: 'SEQUENCE_TOO_LONG',
+    field,
+    line,
+    message: `Row ${line} of \`${field}\` has an answer that makes ${length} tokens with its prompt; the context holds ${contextLength}.`,
+    hint: 'Shorten or drop that row, or start from a policy with a longer context.',
   });
 }
 
@@ -41,8 +46,8 @@ export function encodeRankings(
  * Lays rankings out for the compiled step. Missing prompts and missing answers leave rows of padding with zero weights.
  */
 export function layOutRankings(
-  rankings: readonly EncodedRanking[],
-  { prompts, answers, columns, padId }: { prompts: number; answers: number; columns: number; padId: number },
+  rankings: readonly Pick<EncodedRanking, 'sequences' | 'ranks'>[],
+  { prompts, answers, columns, padId }: RankingShape & { padId: number },
 ): RankingBatch {
   const rows = prompts * answers;
   const tokens = new Int32Array(rows * columns).fill(padId);
@@ -62,16 +67,8 @@ export function layOutRankings(
   return { tokens, last, pairWeights };
 }
 
-/** The noise ceiling over all untied pairs, if every ranking says what its labeller could agree with itself. */
-export function ceilingOf(rankings: readonly EncodedRanking[]): number | undefined {
-  let pairs = 0;
-  let agreement = 0;
-  for (const { ranks, agreementCeiling } of rankings) {
-    const untied = ranks.reduce((sum, rank, i) => sum + ranks.slice(i + 1).filter((other) => other !== rank).length, 0);
-    if (untied === 0) continue;
-    if (agreementCeiling === undefined) return undefined;
-    pairs += untied;
-    agreement += untied * agreementCeiling;
-  }
-  return pairs === 0 ? undefined : agreement / pairs;
+export function tokensOf(rankings: readonly EncodedRanking[]): number {
+  let tokens = 0;
+  for (const { sequences } of rankings) for (const { length } of sequences) tokens += length;
+  return tokens;
 }
