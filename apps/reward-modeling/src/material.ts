@@ -1,7 +1,6 @@
 import { promptsWithPairs } from '@pavlov/algorithms';
 import { PavlovError, type RewardModelingConfig } from '@pavlov/contracts';
-import { distinctBy, encodeDemonstration } from '@pavlov/datasets';
-import { randomStream } from '@pavlov/random';
+import { distinctBy, encodeDemonstration, splitHeldOut, type HeldOutSplit } from '@pavlov/datasets';
 import { type TrainerContext } from '@pavlov/service-kit';
 import { readRows, type LoadedCheckpoint } from '@pavlov/training';
 import { checkLength, encodeRankings, type EncodedRanking } from './rankings';
@@ -9,12 +8,9 @@ import { checkLength, encodeRankings, type EncodedRanking } from './rankings';
 type Context = TrainerContext<'reward-modeling'>;
 
 /** What every member learns from and is measured on. */
-export interface Material {
-  /** Every ranking of every dataset. */
+export interface Material extends Readonly<HeldOutSplit<EncodedRanking>> {
+  /** Every ranking of every dataset, ties and all. */
   readonly rankings: readonly EncodedRanking[];
-  /** Those with something to learn whose prompt is not held out. */
-  readonly training: readonly EncodedRanking[];
-  readonly heldOut: readonly EncodedRanking[];
   /** Prompt ⊕ completion ⊕ EOS; none where no dataset is given. */
   readonly demonstrations: readonly number[][];
 }
@@ -55,12 +51,10 @@ async function readRankings(context: Context, policy: LoadedCheckpoint): Promise
 export function splitByPrompt(
   rankings: readonly EncodedRanking[],
   { config, seed }: { config: Pick<RewardModelingConfig, 'heldOutFraction' | 'seeds'>; seed: number },
-): Pick<Material, 'training' | 'heldOut'> {
-  const prompts = randomStream(seed, 'reward/held-out').shuffle([...new Set(rankings.map(({ prompt }) => prompt))]);
-  const held = new Set(prompts.slice(0, Math.round(prompts.length * config.heldOutFraction)));
-  const heldOut = rankings.filter(({ prompt }) => held.has(prompt));
-  const training = rankings.filter((ranking) => !held.has(ranking.prompt) && promptsWithPairs([ranking.ranks]) > 0);
-  if (training.length === 0) {
+): HeldOutSplit<EncodedRanking> {
+  // A ranking that is one tie teaches nothing and measures nothing.
+  const untied = rankings.filter(({ ranks }) => promptsWithPairs([ranks]) > 0);
+  if (untied.length === 0) {
     throw new PavlovError({
       code: 'DATASET_EMPTY',
       field: 'rankings',
@@ -68,15 +62,21 @@ export function splitByPrompt(
       hint: 'Give at least one prompt with answers of different rank.',
     });
   }
-  if (config.seeds > 1 && promptsWithPairs(heldOut.map(({ ranks }) => ranks)) === 0) {
+  const split = splitHeldOut(untied, {
+    fraction: config.heldOutFraction,
+    seed,
+    purpose: 'reward/held-out',
+    groupOf: ({ prompt }) => prompt,
+  });
+  if (config.seeds > 1 && split.heldOut.length === 0) {
     throw new PavlovError({
       code: 'CONFIG_CONFLICT',
       field: 'heldOutFraction',
-      message: `Of ${prompts.length} prompts none with answers of different rank is held out, so ${config.seeds} models cannot be compared.`,
+      message: `None of ${untied.length} rankings is held out, so ${config.seeds} models cannot be compared.`,
       hint: 'Raise heldOutFraction, give more rankings, or set seeds to 1.',
     });
   }
-  return { training, heldOut };
+  return split;
 }
 
 async function readDemonstrations({ config, store }: Context, policy: LoadedCheckpoint): Promise<number[][]> {
