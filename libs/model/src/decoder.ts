@@ -13,7 +13,7 @@ import { transformerLayout } from './layout';
 
 export interface DecoderShape {
   readonly config: TransformerConfig;
-  /** B, rows decoded together. */
+  /** B, most rows decoded together. */
   readonly batch: number;
   /** P, room for a prompt. */
   readonly maxPromptTokens: number;
@@ -21,59 +21,85 @@ export interface DecoderShape {
 }
 
 /**
- * The two graphs of KV-cached decoding. Both take the caches `pastK0`, `pastV0` … [B, H, P + maxNewTokens, D] and append
- * to them in place; `positions` int32 [B], where each row's last given token stands; and `temperature` [1]. Both give the
- * `probabilities` [B, V] of each row's next token.
+ * The two graphs of KV-cached decoding, for n rows each. Both take the caches `pastK0`, `pastV0` … [n, H, P + maxNewTokens,
+ * D] and append to them in place; `positions` int32 [n], where each row's last given token stands; and `temperature` [1].
+ * Both give the `probabilities` [n, V] of each row's next token.
  */
 export interface Decoder {
-  /** Whole prompts, `tokens` int32 [B, P], right-padded. */
-  readonly prefill: CompiledFunction;
-  /** One more token per row, `tokens` int32 [B]. */
-  readonly step: CompiledFunction;
+  /** Whole prompts, `tokens` int32 [n, P], right-padded. */
+  prefill(rows: number): Promise<CompiledFunction>;
+  /** One more token per row, `tokens` int32 [n]. */
+  step(rows: number): Promise<CompiledFunction>;
+  /** Floats of one row of a cache. */
+  readonly cacheRow: number;
   readonly cacheNames: readonly string[];
+  dispose(): void;
 }
 
-export async function compileDecoder(engine: Engine, shape: DecoderShape): Promise<Decoder> {
-  const { config, batch, maxPromptTokens, maxNewTokens } = shape;
-  const { heads, width } = config;
-  const cacheNames = Array.from({ length: config.layers }, (_, layer) => [`pastK${layer}`, `pastV${layer}`]).flat();
-  const cacheShape = [batch, heads, maxPromptTokens + maxNewTokens, width / heads];
-  const common: Signature = {
-    ...parameterSignature(transformerLayout(config, 'lm')),
-    ...Object.fromEntries(cacheNames.map((name) => [name, { shape: cacheShape, dtype: 'float32' as const }])),
-    positions: { shape: [batch], dtype: 'int32' },
-    temperature: { shape: [1], dtype: 'float32' },
-  };
+/** Compiles each graph when its number of rows is first asked for. */
+export function createDecoder(engine: Engine, shape: DecoderShape): Decoder {
+  const { config, maxPromptTokens, maxNewTokens } = shape;
+  const { heads, width, layers } = config;
+  const cacheNames = Array.from({ length: layers }, (_, layer) => [`pastK${layer}`, `pastV${layer}`]).flat();
   const inPlace = Object.fromEntries(cacheNames.map((name) => [presentOf(name), name]));
   const one = (): tf.Tensor => tf.scalar(1, 'int32');
+  const common = (rows: number): Signature => {
+    const cache = [rows, heads, maxPromptTokens + maxNewTokens, width / heads];
+    return {
+      ...parameterSignature(transformerLayout(config, 'lm')),
+      ...Object.fromEntries(cacheNames.map((name) => [name, { shape: cache, dtype: 'float32' as const }])),
+      positions: { shape: [rows], dtype: 'int32' },
+      temperature: { shape: [1], dtype: 'float32' },
+    };
+  };
 
-  const prefill = await engine.compile(
-    ({ tokens, positions, temperature, ...rest }) => {
-      const given = {
-        ids: tf.reshape(tokens, [batch * maxPromptTokens]),
-        positions: tf.tile(tf.range(0, maxPromptTokens, 1, 'int32'), [batch]),
-        lengths: tf.add(positions, one()),
-        total: tf.tensor1d([maxPromptTokens], 'int32'),
-      };
-      const { hidden, caches } = decode(rest, given, shape); // [B·P, C]
-      const rowStarts = tf.range(0, batch * maxPromptTokens, maxPromptTokens, 'int32');
-      const last = tf.gather(hidden, tf.add<tf.Tensor1D>(rowStarts, positions)); // [B, C]
-      return { probabilities: nextToken(rest, { hidden: last, temperature }, config), ...caches };
-    },
-    { ...common, tokens: { shape: [batch, maxPromptTokens], dtype: 'int32' } },
-    { name: 'decoder-prefill', inPlace },
-  );
-  const step = await engine.compile(
-    ({ tokens, positions, temperature, ...rest }) => {
-      const lengths = tf.add(positions, one());
-      const total = tf.max(lengths, 0, true); // [1]
-      const { hidden, caches } = decode(rest, { ids: tokens, positions, lengths, total }, shape); // [B, C]
-      return { probabilities: nextToken(rest, { hidden, temperature }, config), ...caches };
-    },
-    { ...common, tokens: { shape: [batch], dtype: 'int32' } },
-    { name: 'decoder-step', inPlace },
-  );
-  return { prefill, step, cacheNames };
+  const compilePrefill = (rows: number): Promise<CompiledFunction> =>
+    engine.compile(
+      ({ tokens, positions, temperature, ...rest }) => {
+        const given = {
+          ids: tf.reshape(tokens, [rows * maxPromptTokens]),
+          positions: tf.tile(tf.range(0, maxPromptTokens, 1, 'int32'), [rows]),
+          lengths: tf.add(positions, one()),
+          total: tf.tensor1d([maxPromptTokens], 'int32'),
+        };
+        const { hidden, caches } = decode(rest, given, { config, rows }); // [n·P, C]
+        const rowStarts = tf.range(0, rows * maxPromptTokens, maxPromptTokens, 'int32');
+        const last = tf.gather(hidden, tf.add<tf.Tensor1D>(rowStarts, positions)); // [n, C]
+        return { probabilities: nextToken(rest, { hidden: last, temperature }, config), ...caches };
+      },
+      { ...common(rows), tokens: { shape: [rows, maxPromptTokens], dtype: 'int32' } },
+      { name: 'decoder-prefill', inPlace },
+    );
+  const compileStep = (rows: number): Promise<CompiledFunction> =>
+    engine.compile(
+      ({ tokens, positions, temperature, ...rest }) => {
+        const lengths = tf.add(positions, one());
+        const total = tf.max(lengths, 0, true); // [1]
+        const { hidden, caches } = decode(rest, { ids: tokens, positions, lengths, total }, { config, rows }); // [n, C]
+        return { probabilities: nextToken(rest, { hidden, temperature }, config), ...caches };
+      },
+      { ...common(rows), tokens: { shape: [rows], dtype: 'int32' } },
+      { name: 'decoder-step', inPlace },
+    );
+
+  const prefills = new Map<number, CompiledFunction>();
+  const steps = new Map<number, CompiledFunction>();
+  const once = async (
+    known: Map<number, CompiledFunction>,
+    rows: number,
+    compile: (rows: number) => Promise<CompiledFunction>,
+  ): Promise<CompiledFunction> => {
+    const compiled = known.get(rows) ?? (await compile(rows));
+    known.set(rows, compiled);
+    return compiled;
+  };
+  return {
+    prefill: (rows) => once(prefills, rows, compilePrefill),
+    step: (rows) => once(steps, rows, compileStep),
+    cacheRow: width * (maxPromptTokens + maxNewTokens),
+    cacheNames,
+    dispose: () => [...prefills.values(), ...steps.values()].forEach((compiled) => compiled.dispose()),
+  };
 }
 
 const presentOf = (cacheName: string): string => cacheName.replace('past', 'present');
@@ -87,13 +113,17 @@ interface Given {
   readonly total: tf.Tensor;
 }
 
-/** The trunk over new positions of every row, N = B·T of them; `inputs` holds the weights and the caches. */
-function decode(inputs: Weights, { ids, positions, lengths, total }: Given, { config, batch }: DecoderShape) {
+/** The trunk over new positions of every row, N = n·T of them; `inputs` holds the weights and the caches. */
+function decode(
+  inputs: Weights,
+  { ids, positions, lengths, total }: Given,
+  { config, rows }: { config: TransformerConfig; rows: number },
+) {
   const { layers, width } = config;
   const count = ids.shape[0];
   const caches: Record<string, tf.Tensor> = {};
   const attend = (qkv: tf.Tensor, layer: number): tf.Tensor => {
-    const [q, k, v] = tf.split(qkv, 3, 1).map((one) => tf.reshape(one, [batch, count / batch, width])); // [B, T, C]
+    const [q, k, v] = tf.split(qkv, 3, 1).map((one) => tf.reshape(one, [rows, count / rows, width])); // [n, T, C]
     const [nameK, nameV] = [`pastK${layer}`, `pastV${layer}`];
     const { y, presentK, presentV } = cachedAttention({
       q,
@@ -115,7 +145,7 @@ function decode(inputs: Weights, { ids, positions, lengths, total }: Given, { co
   return { hidden: trunk(inputs, { x, layers, attend }), caches };
 }
 
-/** hidden [B, C] → [B, V] */
+/** hidden [n, C] → [n, V] */
 function nextToken(
   weights: Weights,
   { hidden, temperature }: { hidden: tf.Tensor; temperature: tf.Tensor },

@@ -41,6 +41,11 @@ async function rescore(
   return scorer.logprobs({ parameters: weights, sequences, from: prompts.map((prompt) => prompt.length), temperature });
 }
 
+function mostFrequent(ids: readonly number[]): number {
+  const count = (id: number): number => ids.filter((other) => other === id).length;
+  return ids.reduce((best, id) => (count(id) > count(best) ? id : best));
+}
+
 describe('createGenerator', () => {
   it('decodes with a cache to the log-probs of the full forward pass', async () => {
     const { responses, logprobs, tokens } = await (await generatorOf(4)).generate(sampling);
@@ -111,6 +116,43 @@ describe('createGenerator', () => {
     expect(finished).toContain(false);
     expect(tokens).toBe(responses.flat().length);
     expect((await generator.generate({ ...sampling, eosId })).finished).toEqual(finished);
+  });
+
+  describe('with answers that end early', () => {
+    const many = randomSequences(
+      Array.from({ length: 150 }, (_, index) => 1 + (index % 6)),
+      config.vocabSize,
+      9,
+    );
+    const rooms = { config, maxPromptTokens: 6, maxNewTokens: 40 };
+    const wide = { ...config, contextLength: 46 };
+    const weights = shakenParameters(wide, 'lm', 3);
+    const generate = async (batch: number) => {
+      const generator = await createGenerator(engine, { ...rooms, config: wide, batch });
+      const { responses } = await generator.generate({ ...sampling, parameters: weights, prompts: many.slice(0, 20) });
+      const eosId = mostFrequent(responses.flat()); // any token can play EOS
+      return generator.generate({ ...sampling, parameters: weights, prompts: many, eosId, stopAtEos: true });
+    };
+
+    it('gives every prompt its answer, whoever waits and whoever leaves', async () => {
+      const together = await generate(150); // shrinks to 75 and 38 rows
+      expect(new Set(together.responses.map((response) => response.length)).size).toBeGreaterThan(10);
+      for (const batch of [1, 7, 64]) {
+        const apart = await generate(batch); // admits 1, 1 and 16 prompts at a time
+        expect(apart.responses).toEqual(together.responses);
+        expect(apart.finished).toEqual(together.finished);
+        apart.logprobs.forEach((row, index) => expect(row).toBeAllClose(together.logprobs[index], tolerances.logprob));
+      }
+    });
+
+    it('computes few rows in vain', async () => {
+      const { tokens, rows, responses } = await generate(32);
+      const untilTheLongestEnds = [0, 32, 64, 96, 128]
+        .map((start) => responses.slice(start, start + 32))
+        .reduce((sum, batch) => sum + batch.length * Math.max(...batch.map((response) => response.length)), 0);
+      expect(tokens / rows).toBeGreaterThan(0.6);
+      expect(rows).toBeLessThan(untilTheLongestEnds / 2);
+    });
   });
 
   it('samples in proportion to the probabilities', async () => {
@@ -186,6 +228,7 @@ describe('createGenerator', () => {
       logprobs: [],
       finished: [],
       tokens: 0,
+      rows: 0,
     });
   });
 

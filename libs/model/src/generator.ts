@@ -1,8 +1,8 @@
 import { PavlovError } from '@pavlov/contracts';
 import { randomStream } from '@pavlov/random';
 import type { Engine, Parameters } from '@pavlov/tensor';
-import { compileDecoder, type DecoderShape } from './decoder';
-import { createSampler, type Sampler } from './sampler';
+import { createDecoder, type DecoderShape } from './decoder';
+import { createSampler } from './sampler';
 import { checkSequences, layOut } from './sequences';
 
 export interface GenerateOptions {
@@ -37,6 +37,8 @@ export interface Generation {
   readonly finished: boolean[];
   /** Sampled tokens in all. */
   readonly tokens: number;
+  /** Rows that were computed for them, ended and idle ones included: `tokens / rows` is how full the batches were. */
+  readonly rows: number;
 }
 
 /** One call at a time: the caches are shared. */
@@ -47,93 +49,170 @@ export interface Generator {
 
 /** A response while it grows. */
 interface Row {
+  readonly prompt: readonly number[];
   readonly response: number[];
   readonly logprobs: number[];
   readonly uniform: () => number;
+  /** Whether EOS was sampled. */
   finished: boolean;
 }
 
 /**
- * Compiles KV-cached sampling: `batch` rows at a time, ragged prompts in one pass, then one token per row and step.
+ * Compiles KV-cached sampling with continuous batching: up to `batch` rows decode together, one token per row and step.
+ * Rows that have ended make room for prompts that wait, a quarter of the batch at a time, so that few passes read many
+ * prompts. When none waits, the batch halves as soon as what is left fits.
  *
  * @throws PavlovError CONFIG_CONFLICT when prompt and response do not fit the context
  */
 export async function createGenerator(engine: Engine, shape: DecoderShape): Promise<Generator> {
   const { config, batch, maxPromptTokens, maxNewTokens } = shape;
   checkRoom(shape);
-  const { prefill, step, cacheNames } = await compileDecoder(engine, shape);
-  const cacheSize = batch * config.width * (maxPromptTokens + maxNewTokens);
-  const caches = Object.fromEntries(cacheNames.map((name) => [name, new Float32Array(cacheSize)]));
+  const decoder = createDecoder(engine, shape);
+  await decoder.prefill(batch);
+  await decoder.step(batch);
+  const admitted = Math.max(1, Math.floor(batch / 4));
+  const sizes = stepSizes(batch);
+  const { vocabSize } = config;
+  const caches = decoder.cacheNames.map((name) => [name, new Float32Array(batch * decoder.cacheRow)] as const);
   const prompts = new Int32Array(batch * maxPromptTokens);
   const tokens = new Int32Array(batch);
   const positions = new Int32Array(batch);
   const temperature = new Float32Array(1);
-  const probabilities = new Float32Array(batch * config.vocabSize);
+  const probabilities = new Float32Array(batch * vocabSize);
 
-  /** Samples one token for each unfinished row; false when none is left. */
-  const sample = (rows: readonly Row[], pick: Sampler, options: GenerateOptions): boolean => {
-    let growing = false;
-    rows.forEach((row, index) => {
-      if (row.finished && options.stopAtEos) return;
-      const token = pick(probabilities, index, row.uniform());
-      if (token < 0) throw notFinite(options);
-      row.response.push(token);
-      row.logprobs.push(Math.log(probabilities[index * config.vocabSize + token]));
-      row.finished ||= token === options.eosId;
-      tokens[index] = token;
-      growing ||= !(row.finished && options.stopAtEos);
-    });
-    return growing;
+  /** What a graph of `count` rows reads and writes, for the slots from `first` on. */
+  const slice = (first: number, count: number) => {
+    const part = <A extends Float32Array | Int32Array>(array: A, row: number): A =>
+      array.subarray(first * row, (first + count) * row) as A;
+    return {
+      feeds: {
+        ...Object.fromEntries(caches.map(([name, cache]) => [name, part(cache, decoder.cacheRow)])),
+        positions: part(positions, 1),
+        temperature,
+      },
+      into: { probabilities: part(probabilities, vocabSize) },
+    };
+  };
+  const moveSlot = (from: number, to: number): void => {
+    const { cacheRow } = decoder;
+    for (const [, cache] of caches) cache.copyWithin(to * cacheRow, from * cacheRow, (from + 1) * cacheRow);
+    tokens[to] = tokens[from];
+    positions[to] = positions[from];
   };
 
-  const run = async (
-    rows: readonly Row[],
-    batchPrompts: readonly (readonly number[])[],
-    options: GenerateOptions,
-  ): Promise<void> => {
+  /** Fills the rows' responses, and counts the rows that it took. */
+  async function generate(rows: readonly Row[], options: GenerateOptions): Promise<number> {
+    const { parameters, stopAtEos } = options;
     const pick = createSampler({
-      vocabSize: config.vocabSize,
+      vocabSize,
       temperature: options.temperature,
       topK: options.topK ?? 0,
       topP: options.topP ?? 1,
     });
-    const common = { ...options.parameters.views, ...caches, positions, temperature };
-    const into = { probabilities };
     temperature[0] = options.temperature === 0 ? 1 : options.temperature;
-    layOut(batchPrompts, prompts, { columns: maxPromptTokens, padId: config.padId });
-    for (let row = 0; row < batch; row++) positions[row] = (batchPrompts[row]?.length ?? 1) - 1;
-    await prefill.run({ ...common, tokens: prompts }, into);
+    const hasEnded = (row: Row): boolean => row.response.length === maxNewTokens || (row.finished && stopAtEos);
+    let computed = 0;
+    let waiting = rows;
+    /** Row of each slot that is taken; the taken ones come first. */
+    let slots: Row[] = [];
 
-    const feeds = { ...common, tokens };
-    tokens.fill(config.padId);
-    for (let made = 1; sample(rows, pick, options) && made < maxNewTokens; made++) {
-      for (let row = 0; row < batch; row++) positions[row]++;
-      await step.run(feeds, into);
+    const sampleFrom = (first: number): void => {
+      for (let slot = first; slot < slots.length; slot++) {
+        const row = slots[slot];
+        if (hasEnded(row)) continue;
+        const token = pick(probabilities, slot, row.uniform());
+        if (token < 0) throw notFinite(options);
+        row.response.push(token);
+        row.logprobs.push(Math.log(probabilities[slot * vocabSize + token]));
+        row.finished ||= token === options.eosId;
+        tokens[slot] = token;
+      }
+    };
+    /** Reads waiting prompts into free slots, with a graph of `count` rows. */
+    const admit = async (count: number): Promise<void> => {
+      const first = slots.length;
+      const newcomers = waiting.slice(0, count);
+      waiting = waiting.slice(count);
+      slots = [...slots, ...newcomers];
+      const { feeds, into } = slice(first, count);
+      const read = prompts.subarray(0, count * maxPromptTokens);
+      const texts = newcomers.map(({ prompt }) => prompt);
+      layOut(texts, read, { columns: maxPromptTokens, padId: config.padId });
+      for (let row = 0; row < count; row++) positions[first + row] = (texts[row]?.length ?? 1) - 1;
+      const prefill = await decoder.prefill(count);
+      await prefill.run({ ...parameters.views, ...feeds, tokens: read }, into);
+      computed += count;
+      sampleFrom(first);
+    };
+    /** Ended rows leave, and the last ones move into the gaps. */
+    const retire = (live: number): void => {
+      let last = slots.length - 1;
+      for (let gap = 0; gap < live; gap++) {
+        if (!hasEnded(slots[gap])) continue;
+        while (hasEnded(slots[last])) last--;
+        moveSlot(last, gap);
+        slots[gap] = slots[last--];
+      }
+      slots.length = live;
+    };
+
+    await admit(batch);
+    for (;;) {
+      const live = slots.filter((row) => !hasEnded(row)).length;
+      const canAdmit = waiting.length > 0 && batch - live >= admitted;
+      if (canAdmit || sizeFor(sizes, live) < sizeFor(sizes, slots.length)) retire(live);
+      if (canAdmit) {
+        await admit(admitted);
+        continue;
+      }
+      if (live === 0) return computed;
+      const size = sizeFor(sizes, slots.length);
+      for (let slot = 0; slot < size; slot++) {
+        if (slot >= slots.length)
+          positions[slot] = 0; // idle: it writes where a prompt will begin
+        else if (!hasEnded(slots[slot])) positions[slot]++;
+      }
+      const { feeds, into } = slice(0, size);
+      const step = await decoder.step(size);
+      await step.run({ ...parameters.views, ...feeds, tokens: tokens.subarray(0, size) }, into);
+      computed += size;
+      sampleFrom(0);
     }
-  };
+  }
 
   return {
     async generate(options) {
-      checkSequences(options.prompts, { longest: maxPromptTokens, vocabSize: config.vocabSize });
-      const rows = options.prompts.map((_, index): Row => {
+      checkSequences(options.prompts, { longest: maxPromptTokens, vocabSize });
+      const rows = options.prompts.map((prompt, index): Row => {
         const { uniform } = randomStream(options.seed, options.purpose, [options.step, index]);
-        return { response: [], logprobs: [], uniform, finished: false };
+        return { prompt, response: [], logprobs: [], uniform, finished: false };
       });
-      for (let start = 0; start < rows.length; start += batch) {
-        await run(rows.slice(start, start + batch), options.prompts.slice(start, start + batch), options);
-      }
+      const computed = rows.length > 0 ? await generate(rows, options) : 0;
       return {
         responses: rows.map((row) => row.response),
         logprobs: rows.map((row) => Float32Array.from(row.logprobs)),
         finished: rows.map((row) => row.finished),
         tokens: rows.reduce((sum, row) => sum + row.response.length, 0),
+        rows: computed,
       };
     },
-    dispose: () => {
-      prefill.dispose();
-      step.dispose();
-    },
+    dispose: () => decoder.dispose(),
   };
+}
+
+/**
+ * Numbers of rows to decode with, largest first: halves of the batch. Not below 32, where a matrix has too few rows for
+ * its products to be the same on any number of threads (libs/tensor/README.md), and where a step costs the same anyway.
+ */
+function stepSizes(batch: number): number[] {
+  const sizes = [batch];
+  while (sizes.at(-1)! >= 64) sizes.push(Math.ceil(sizes.at(-1)! / 2));
+  return sizes;
+}
+
+/** The smallest of the sizes that has room for so many rows. */
+function sizeFor(sizes: readonly number[], rows: number): number {
+  return sizes.findLast((size) => size >= rows) ?? sizes[0];
 }
 
 function checkRoom({ config, maxPromptTokens, maxNewTokens }: DecoderShape): void {
