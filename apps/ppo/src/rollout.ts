@@ -31,7 +31,7 @@ export interface Episodes {
 /** Lays prompts and responses out on a grid. */
 export function layOutEpisodes(input: {
   prompts: readonly number[][];
-  generation: Generation;
+  generation: Pick<Generation, 'responses' | 'finished'>;
   columns: number;
   padId: number;
 }): Episodes {
@@ -55,7 +55,7 @@ export function layOutEpisodes(input: {
 /** The responses as text, with what their prompts' rows say. */
 export function answersOf(input: {
   drawn: readonly EncodedPrompt[];
-  generation: Generation;
+  generation: Pick<Generation, 'responses' | 'finished'>;
   tokenizer: Pick<Tokenizer, 'decode'>;
 }): Answer[] {
   const { drawn, generation, tokenizer } = input;
