@@ -94,12 +94,13 @@ describe('the monitor of a healthy run', () => {
   });
 });
 
+const withLaw = ({ alpha, beta, farthest }: { alpha: number; beta: number; farthest: number }) =>
+  function truth(progress: number): Truth {
+    const rootKl = farthest * progress;
+    return { ...healthy(progress), kl: rootKl ** 2, proxy: rootKl, heldOut: goldReward({ alpha, beta, rootKl }) };
+  };
+
 describe('each signal by itself', () => {
-  const withLaw = ({ alpha, beta, farthest }: { alpha: number; beta: number; farthest: number }) =>
-    function truth(progress: number): Truth {
-      const rootKl = farthest * progress;
-      return { ...healthy(progress), kl: rootKl ** 2, proxy: rootKl, heldOut: goldReward({ alpha, beta, rootKl }) };
-    };
   const cases: Record<
     string,
     { truth: (progress: number) => Truth; every?: number; options?: Partial<MonitorOptions> }
@@ -199,6 +200,10 @@ describe('the monitor’s edges', () => {
   it('raises nothing but missing endings before the baseline is complete', () => {
     const stream = [...run({ iterations: 6, truth: (p) => ({ ...healthy(p), finished: 0.2, length: 12 + 100 * p }) })];
     expect(alarmsOf(watch(stream, { baseline: 6 }))).toMatchObject([{ signal: 'eos-missing', since: 0, limit: 0.8 }]);
+    const past = run({ every: 1, batchSize: 256, truth: withLaw({ alpha: 1, beta: 0.7, farthest: 4 }) });
+    const late = alarmsOf(watch(past, { baseline: 90 }));
+    expect(late.map(({ signal }) => signal)).toContain('past-the-peak');
+    for (const { since } of late) expect(since).toBeGreaterThanOrEqual(89);
   });
 
   it('an alarm does not flicker at its limit, and comes again when its cause does', () => {
