@@ -168,7 +168,7 @@ async function updateOnce({ config, rollout, pretraining }: Fixture) {
 function layOutRollout({ prompts, responses, finished, maxNewTokens }: Fixture['rollout']): Episodes {
   return layOutEpisodes({
     prompts,
-    generation: { responses, finished, logprobs: [], tokens: responses.flat().length },
+    generation: { responses, finished },
     columns: Math.max(...prompts.map(({ length }) => length)) + maxNewTokens,
     padId: model.padId,
   });
