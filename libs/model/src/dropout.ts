@@ -1,5 +1,5 @@
 /**
- * Residual dropout (Srivastava et al. 2014, where GPT-2 has it): while training, each number that enters the residual
+ * Residual dropout (Srivastava et al. 2014; Radford et al. 2018, §4.1): while training, each number that enters the residual
  * stream is zeroed with probability p and otherwise multiplied by 1 / (1 − p), so that its mean is kept and nothing need be
  * rescaled afterwards. InstructGPT fine-tunes with p = 0.2 (appendix C.1).
  *
