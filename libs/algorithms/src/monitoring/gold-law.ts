@@ -3,8 +3,9 @@
  *
  * Method: R(d) = d · (α − β · ln d) with d = √KL, fitted to what a held-out judge says by least squares in (α, β). For
  * β > 0 it peaks at d* = exp(α / β − 1), where R = β · d*.
- * Reference: Gao, Schulman and Hilton 2022 (arXiv 2210.10760) §3.1, the form for RL.
- * Leaves out: their form for best-of-n, d · (α − β · d), and the behaviour near 0, where they do not claim the law.
+ * Reference: Gao, Schulman and Hilton 2022 (arXiv 2210.10760) §1, the form for RL.
+ * Leaves out: their form for best-of-n, d · (α − β · d), and the behaviour near 0, where the slope is infinite and they do
+ * not expect the law to hold.
  */
 
 export interface GoldPoint {

@@ -1,8 +1,8 @@
 /**
  * Stops a PPO run that is broken beyond doubt, while its last good policy can still be kept.
  *
- * Method: limits on what one iteration measured. The KL is mean Σ log π − log π_ref per answer, the entropy is that of
- * the next token, and rewards that are all equal for several iterations leave PPO nothing to prefer.
+ * Method: limits on what one iteration measured. Rewards that are all equal for several iterations leave PPO nothing to
+ * prefer.
  * Leaves out: runs that get worse slowly (`createMonitor`), and a KL far below 0, which is a fault of the log-probs.
  */
 import { NonFiniteError } from '../health';
@@ -23,7 +23,7 @@ export interface GuardObservation {
   readonly iteration: number;
   /** Mean over answers of Σ_t log π − log π_ref, nats. */
   readonly kl: number;
-  /** Mean entropy of the next token, nats. */
+  /** Mean −log π of the sampled tokens, nats per token. */
   readonly entropy: number;
   /** What PPO is paid for each answer, B: after the rule for answers without EOS. */
   readonly scores: Numbers;

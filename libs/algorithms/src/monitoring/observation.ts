@@ -9,7 +9,7 @@ export interface MonitorObservation {
   readonly iteration: number;
   /** Mean over answers of Σ_t log π − log π_ref, nats. An estimate: it may lie below 0. */
   readonly kl: number;
-  /** Mean entropy of the next token, nats. */
+  /** Mean −log π of the sampled tokens, nats per token. */
   readonly entropy: number;
   /**
    * The reward's score of each answer as it stands, B: before answers without EOS get another. The held-out judge knows
