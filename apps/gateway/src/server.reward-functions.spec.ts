@@ -60,9 +60,9 @@ describe('reward functions', () => {
   });
 
   it('can be rewards and held-out judges once they are there', async () => {
-    await advertise('kindness');
+    await advertise('kindness', 'candour');
     const rewardFunctions = [...calls('kindness', 'brevity'), { kind: 'http', url: 'http://judge.example/score' }];
-    const { status } = await submit({ rewardFunctions, monitor: { heldOut: calls('kindness')[0] } });
+    const { status } = await submit({ rewardFunctions, monitor: { heldOut: calls('candour')[0] } });
     expect(status).toBe(201);
   });
 

@@ -9,10 +9,17 @@ export type StageName = z.infer<typeof stageName>;
  * `:` and may not be all digits. The artefact a job makes bears the job's own id, so every input is known, and checked,
  * before anything runs.
  */
-export const id = z
-  .string()
-  .regex(/^(?=.*[a-z])[a-z0-9][a-z0-9-]{2,79}$/, 'an id has 3–80 characters: small letters, digits and “-”, with at least one letter')
-  .meta({ examples: ['sft-46x4p67wg3rn'] });
+export const id = idOr();
+
+/** An id, and why it is needed, for the answer to a request that leaves it out. */
+export const neededId = (why: string) => idOr(why);
+
+function idOr(missing?: string) {
+  return z
+    .string({ error: ({ input }) => (input === undefined ? missing : undefined) })
+    .regex(/^(?=.*[a-z])[a-z0-9][a-z0-9-]{2,79}$/, 'an id has 3–80 characters: small letters, digits and “-”, with at least one letter')
+    .meta({ examples: ['sft-46x4p67wg3rn'] });
+}
 
 export const checkpointId = id.describe('Id of a checkpoint. The checkpoint that a job makes has the job’s id.');
 export const datasetId = id.meta({

@@ -48,7 +48,6 @@ function correction(issue: z.core.$ZodIssue): string {
     return `It must be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}.`;
   if (issue.code === 'invalid_value')
     return `Use one of: ${issue.values.map((value) => `\`${String(value)}\``).join(', ')}.`;
-  if (issue.code === 'custom' && typeof issue.params?.hint === 'string') return issue.params.hint;
   return 'Correct it and send the request again.';
 }
 
@@ -86,7 +85,8 @@ function problemsOf(issue: z.core.$ZodIssue, { schema, value, prefix }: Parsed):
     ];
   }
   const about = descriptionOf(placeAt(schema, value, issue.path).schema);
-  const hint = [correction(issue), about].filter(Boolean).join(' ');
+  const own: unknown = issue.code === 'custom' ? issue.params?.hint : undefined;
+  const hint = typeof own === 'string' ? own : [correction(issue), about].filter(Boolean).join(' ');
   return [{ code: 'INVALID_REQUEST', field, message: issue.message, hint }];
 }
 

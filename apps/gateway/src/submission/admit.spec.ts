@@ -64,8 +64,10 @@ describe('admission', () => {
   };
   const job = (stage: string, config: unknown) => async () =>
     admission.admit(planJob(jobRequest.parse({ stage, config }), 'xyz'));
-  const pipeline = (stages: unknown) => async () =>
-    admission.admit(planPipeline(pipelineRequest.parse({ stages }), 'xyz'));
+  const pipeline =
+    (stages: unknown, rest = {}) =>
+    async () =>
+      admission.admit(planPipeline(pipelineRequest.parse({ stages, ...rest }), 'xyz'));
 
   const simulated = { kind: 'simulated', oracle: 'demo-world' };
   const ppo = () => ({ policy: 'sft-1', reward: 'reward-1', prompts: ids.prompts, maxNewTokens: 8 });
@@ -85,6 +87,40 @@ describe('admission', () => {
 
   it('admits a whole pipeline, whose later stages read what does not exist yet', async () => {
     expect(await pipeline(whole())()).toHaveLength(6);
+  });
+
+  it('admits a pipeline in rounds, whose policies answer what the next reward model learns', async () => {
+    expect(await pipeline(whole(), { rounds: 3 })()).toHaveLength(12);
+  });
+
+  it('knows everything that a planned job leaves', async () => {
+    const evaluating = (checkpoint: string) => ({ policies: [{ name: 'a', checkpoint }], prompts: ids.prompts });
+    const averaged = { ...whole(), evaluation: evaluating('ppo-xyz-ema') };
+    expect(await pipeline(averaged)()).toHaveLength(6);
+    expect(await refused(pipeline({ ...averaged, ppo: { prompts: ids.prompts, averageDecay: null } }))).toMatchObject({
+      code: 'CHECKPOINT_NOT_FOUND',
+      field: 'stages.evaluation.policies.0.checkpoint',
+    });
+    expect(await refused(pipeline({ ...averaged, evaluation: evaluating('reward-modeling-xyz') }))).toMatchObject({
+      code: 'CHECKPOINT_WRONG_KIND',
+    });
+    const later = { ...whole(), evaluation: evaluating('ppo-xyz-r2-ema') };
+    expect(await pipeline(later, { rounds: 2 })()).toHaveLength(9);
+    expect(await refused(pipeline(later))).toMatchObject({ code: 'CHECKPOINT_NOT_FOUND' });
+  });
+
+  it('checks the second round, which reads what the first makes', async () => {
+    const stages = {
+      feedback: { policy: 'sft-1', labeller: simulated, prompts: ids.prompts, maxNewTokens: 32 },
+      'reward-modeling': { policy: 'sft-1' },
+      ppo: { policy: 'narrow-1', prompts: ids.prompts, maxNewTokens: 4 },
+    };
+    expect(await refused(pipeline(stages, { rounds: 2 }))).toMatchObject({
+      code: 'SEQUENCE_TOO_LONG',
+      field: 'stages.feedback.prompts',
+      message: expect.stringContaining('the context of “ppo-xyz” holds 16'),
+    });
+    expect(await pipeline(stages)()).toHaveLength(3);
   });
 
   it('admits evaluations that compare models of different tokenizers by an oracle alone', async () => {

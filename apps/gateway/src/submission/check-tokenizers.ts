@@ -1,5 +1,5 @@
 import { type Problem } from '../http/bad-request';
-import { type Facts, isOf } from './facts';
+import { type Facts, inputsOfJob, isOf } from './facts';
 import { type PlannedJob } from './plan';
 
 /** A model that reads what another one writes. */
@@ -10,9 +10,10 @@ interface Reading {
 }
 
 function readingsOf({ payload }: PlannedJob): Reading[] {
-  if (isOf(payload, 'ppo')) {
-    const { reward, policy } = payload.config;
-    return reward === undefined ? [] : [{ field: 'reward', reader: reward, writer: policy }];
+  if (isOf(payload, 'ppo') || isOf(payload, 'sft')) {
+    const writer = payload.config.policy;
+    const judges = inputsOfJob(payload).filter(({ kind }) => kind === 'reward-model');
+    return judges.map(({ field, id }) => ({ field, reader: id, writer }));
   }
   if (!isOf(payload, 'evaluation')) return [];
   const { policies, reference, reward } = payload.config;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { publishRows } from '../fixtures/harness';
 import { createDatasetRowsReader } from './dataset-rows';
 
-describe('findLong', () => {
+describe('the rows of a dataset', () => {
   let root: string;
   let store: Store;
   let tokenizer: Tokenizer;
@@ -49,6 +49,27 @@ describe('findLong', () => {
       expect(await find([text], { room: tokens })).toBeUndefined();
       expect(await find([text], { room: tokens - 1 })).toEqual({ line: 1, tokens });
     }
+  });
+
+  describe('of which even the shortest is wanted short', () => {
+    async function shortest(texts: readonly string[], room: number) {
+      const id = await publishRows(store, { kind: 'prompts', rows: texts.map((prompt) => ({ prompt })) });
+      return createDatasetRowsReader(store).findShortestIfLong(id, { kind: 'prompts', encoder: tokenizer, room });
+    }
+    const tokensOf = (text: string) => tokenizer.encodePrompt(text).length;
+
+    it('are fine if one is, and nothing is counted where its bytes tell', async () => {
+      counted.mockClear();
+      expect(await shortest(['z'.repeat(200), 'y'], 100)).toBeUndefined();
+      expect(counted).not.toHaveBeenCalled();
+    });
+
+    it('are counted where bytes do not tell: a long text may have few tokens', async () => {
+      const [many, few] = ['z'.repeat(60), 'aaaa '.repeat(20)];
+      expect(tokensOf(few)).toBeLessThan(tokensOf(many));
+      expect(await shortest([many, few], tokensOf(few))).toBeUndefined();
+      expect(await shortest([many, few], tokensOf(few) - 1)).toEqual({ line: 2, tokens: tokensOf(few) });
+    });
   });
 
   it('looks only at as many rows as are used', async () => {

@@ -1,5 +1,5 @@
 import { type Store } from '@pavlov/checkpoint-store';
-import { datasetFile, type DatasetKind, type DatasetRows } from '@pavlov/contracts';
+import { datasetFile, type DatasetKind, type DatasetRows, type RankingRow } from '@pavlov/contracts';
 import { asRankedCompletions, encodeDemonstration } from '@pavlov/datasets';
 import { type Tokenizer } from '@pavlov/tokenizer';
 import { setImmediate as breathe } from 'node:timers/promises';
@@ -24,7 +24,13 @@ interface Measure<Row> {
   texts(row: Row): readonly string[];
 }
 
-const measures: { readonly [K in Exclude<DatasetKind, 'text'>]: Measure<DatasetRows[K]> } = {
+/** What is measured of a dataset: its rows, or of rankings the prompts alone. */
+interface MeasuredRows extends Omit<DatasetRows, 'text'> {
+  readonly 'ranked-prompts': RankingRow;
+}
+export type MeasuredKind = keyof MeasuredRows;
+
+const measures: { readonly [K in MeasuredKind]: Measure<MeasuredRows[K]> } = {
   prompts: {
     tokens: ({ prompt }, encoder) => encoder.encodePrompt(prompt).length,
     texts: ({ prompt }) => [prompt],
@@ -47,9 +53,11 @@ const measures: { readonly [K in Exclude<DatasetKind, 'text'>]: Measure<DatasetR
       return [prompt, completions.reduce((a, b) => (Buffer.byteLength(b) > Buffer.byteLength(a) ? b : a))];
     },
   },
+  'ranked-prompts': {
+    tokens: ({ prompt }, encoder) => encoder.encodePrompt(prompt).length,
+    texts: ({ prompt }) => [prompt],
+  },
 };
-
-export type MeasuredKind = keyof typeof measures;
 
 interface Wanted {
   readonly kind: MeasuredKind;
@@ -69,6 +77,8 @@ export interface DatasetRowsReader {
   ): Promise<{ line: number; probed: P } | undefined>;
   /** A row that has too many tokens. */
   findLong(id: string, wanted: Wanted): Promise<RowLength | undefined>;
+  /** The shortest row, if not even that one has few enough tokens. */
+  findShortestIfLong(id: string, wanted: Wanted): Promise<RowLength | undefined>;
 }
 
 /** More bytes than a chat template puts around one message. */
@@ -88,6 +98,31 @@ export function createDatasetRowsReader(store: Store): DatasetRowsReader {
     }
   }
 
+  /** Counts a row in tokens only where its bytes leave it open whether it fits. */
+  async function split(id: string, { kind, encoder, room, limit }: Wanted) {
+    const measure = measures[kind] as Measure<unknown>;
+    const around = bytesAround(encoder);
+    const doubtful: { line: number; row: unknown; bytes: number }[] = [];
+    let fitting = 0;
+    for await (const { line, row } of rowsOf(id, limit)) {
+      const bytes = measure.texts(row).reduce((sum, text) => sum + Buffer.byteLength(text) + around, 0);
+      if (bytes > room) doubtful.push({ line, row, bytes });
+      else fitting += 1;
+    }
+    return { fitting, doubtful: doubtful.sort((a, b) => a.bytes - b.bytes), measure };
+  }
+
+  /** The lengths of rows, some at a time. */
+  async function* lengthsOf(
+    rows: readonly { line: number; row: unknown }[],
+    count: (row: unknown) => number,
+  ): AsyncGenerator<RowLength> {
+    for (const [index, { line, row }] of rows.slice(0, maxCounted).entries()) {
+      if (index % rowsPerBreath === 0) await breathe();
+      yield { line, tokens: count(row) };
+    }
+  }
+
   return {
     find: async (id, { probe, limit }) => {
       for await (const { line, row } of rowsOf(id, limit)) {
@@ -96,22 +131,24 @@ export function createDatasetRowsReader(store: Store): DatasetRowsReader {
       }
       return undefined;
     },
-    /** Counts only rows whose bytes do not fit, those with most bytes first. */
-    findLong: async (id, { kind, encoder, room, limit }) => {
-      const measure = measures[kind] as Measure<unknown>;
-      const around = bytesAround(encoder);
-      const doubtful: { line: number; row: unknown; bytes: number }[] = [];
-      for await (const { line, row } of rowsOf(id, limit)) {
-        const bytes = measure.texts(row).reduce((sum, text) => sum + Buffer.byteLength(text) + around, 0);
-        if (bytes > room) doubtful.push({ line, row, bytes });
-      }
-      doubtful.sort((a, b) => b.bytes - a.bytes);
-      for (const [index, { line, row }] of doubtful.slice(0, maxCounted).entries()) {
-        if (index % rowsPerBreath === 0) await breathe();
-        const tokens = measure.tokens(row, encoder);
-        if (tokens > room) return { line, tokens };
-      }
+    /** Those with most bytes first. */
+    findLong: async (id, wanted) => {
+      const { doubtful, measure } = await split(id, wanted);
+      const count = (row: unknown): number => measure.tokens(row, wanted.encoder);
+      for await (const length of lengthsOf(doubtful.reverse(), count)) if (length.tokens > wanted.room) return length;
       return undefined;
+    },
+    /** Those with fewest bytes first. What is not counted may fit. */
+    findShortestIfLong: async (id, wanted) => {
+      const { fitting, doubtful, measure } = await split(id, wanted);
+      if (fitting > 0 || doubtful.length > maxCounted) return undefined;
+      const count = (row: unknown): number => measure.tokens(row, wanted.encoder);
+      let shortest: RowLength | undefined;
+      for await (const length of lengthsOf(doubtful, count)) {
+        if (length.tokens <= wanted.room) return undefined;
+        if (shortest === undefined || length.tokens < shortest.tokens) shortest = length;
+      }
+      return shortest;
     },
   };
 }

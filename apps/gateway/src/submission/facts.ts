@@ -45,6 +45,12 @@ export const isOf = <S extends StageName>(job: JobPayload, stage: S): job is Job
 export const inputsOfJob = <S extends StageName>({ stage, config }: JobPayload<S>): JobInput[] =>
   inputsOf[stage](config);
 
+/** The checkpoints that a job reads. */
+export const modelsOf = (payload: JobPayload): string[] =>
+  inputsOfJob(payload)
+    .filter(({ kind }) => kind === 'policy' || kind === 'reward-model')
+    .map(({ id }) => id);
+
 /** Opens the tokenizers of checkpoints; each is opened once, however many checkpoints have it. */
 export function createTokenizerCache(store: Store): (checkpoint: string, fingerprint: string) => Promise<Tokenizer> {
   const opened = new Map<string, Promise<Tokenizer>>();

@@ -49,6 +49,14 @@ export const feedbackConfig = z
       if (config[field] === undefined)
         context.addIssue({ code: 'custom', path: [field], message: `a ${config.labeller.kind} labeller needs it` });
     }
+    if (config.temperature === 0 || config.topK === 1) {
+      context.addIssue({
+        code: 'custom',
+        path: [config.temperature === 0 ? 'temperature' : 'topK'],
+        message: 'all answers to a prompt would be the same, and there would be nothing to rank',
+        params: { hint: 'Sample: a temperature of 1 shows the labeller what PPO’s rollouts will look like.' },
+      });
+    }
   });
 export type FeedbackConfig = z.infer<typeof feedbackConfig>;
 export type SimulatedLabeller = z.infer<typeof simulated>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { checkpointId, datasetId } from '../ids';
+import { checkpointId, datasetId, neededId } from '../ids';
 import { fraction, optimiser, positiveInt, sampling } from './common';
 
 const fixedKl = z.strictObject({ kind: z.literal('fixed') });
@@ -170,9 +170,9 @@ export const ppoConfig = z
       .describe('Score of an answer that never ends; null scores it like any other.'),
     ptx: z
       .strictObject({
-        dataset: datasetId.describe(
-          'Dataset of kind `text`, whose loss is mixed in: without it there is nothing to mix.',
-        ),
+        dataset: neededId(
+          'PPO-ptx needs a dataset of text, such as the pretraining corpus: without it there is nothing to mix in.',
+        ).describe('Dataset of kind `text`, whose gradients are mixed in.'),
         coefficient: z.number().positive().default(27.8).describe('γ of PPO-ptx; 27.8 in InstructGPT.'),
         batchSize: positiveInt.max(4096).default(8).describe('Pretraining sequences per optimiser step.'),
       })
@@ -196,6 +196,7 @@ export const ppoConfig = z
         code: 'custom',
         path: ['reward'],
         message: 'there is no reward: give a reward model, or reward functions',
+        params: { hint: 'Give `reward`, the id of a reward model, or at least one of `rewardFunctions`.' },
       });
     }
     if (config.reward === undefined && config.valueStart === 'reward') {
@@ -203,16 +204,42 @@ export const ppoConfig = z
         code: 'custom',
         path: ['valueStart'],
         message: 'there is no reward model for the value network to start from',
+        params: { hint: 'Give `reward`, or let the value network start from the policy.' },
+      });
+    }
+    if (config.reward === undefined && config.pessimism > 0) {
+      context.addIssue({
+        code: 'custom',
+        path: ['pessimism'],
+        message: 'it weighs how far an ensemble’s members lie apart, and there is no reward model',
+        params: { hint: 'Give `reward`, an ensemble of reward models, or leave it out.' },
+      });
+    }
+    const same = trainedJudge(config);
+    if (same !== undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: ['monitor', 'heldOut', same],
+        message: 'a held-out judge must not be what PPO is trained on, or it rises with the reward whatever happens',
+        params: {
+          hint: 'Name another: a reward model of other rankings or another seed, or a function that is no reward.',
+        },
       });
     }
     if (config.minibatchSize > config.batchSize || config.batchSize % config.minibatchSize !== 0) {
-      context.addIssue({ code: 'custom', path: ['minibatchSize'], message: 'it must divide batchSize' });
+      context.addIssue({
+        code: 'custom',
+        path: ['minibatchSize'],
+        message: 'it must divide batchSize',
+        params: { hint: `Give a divisor of ${config.batchSize}.` },
+      });
     }
     if (config.warmupIterations >= config.iterations) {
       context.addIssue({
         code: 'custom',
         path: ['warmupIterations'],
         message: 'the warm-up must end before the last iteration',
+        params: { hint: `Give fewer than ${config.iterations}, or more iterations.` },
       });
     }
     if (config.topK !== 0 || config.topP !== 1) {
@@ -220,7 +247,31 @@ export const ppoConfig = z
         code: 'custom',
         path: [config.topK !== 0 ? 'topK' : 'topP'],
         message: 'rollouts sample from the whole distribution (topK 0, topP 1), or the ratio of PPO would be wrong',
+        params: { hint: 'Leave it out. Completions and evaluations may sample otherwise.' },
       });
     }
   });
 export type PpoConfig = z.infer<typeof ppoConfig>;
+
+/** The field by which the held-out judge is one of the rewards that PPO is trained on, if it is. */
+function trainedJudge(config: {
+  readonly reward?: string;
+  readonly rewardFunctions: readonly RewardFunctionConfig[];
+  readonly monitor: MonitorConfig;
+}): string | undefined {
+  const { heldOut } = config.monitor;
+  switch (heldOut?.kind) {
+    case undefined:
+      return undefined;
+    case 'model':
+      return heldOut.checkpoint === config.reward ? 'checkpoint' : undefined;
+    case 'function':
+      return config.rewardFunctions.some((one) => one.kind === 'function' && one.name === heldOut.name)
+        ? 'name'
+        : undefined;
+    case 'http':
+      return config.rewardFunctions.some((one) => one.kind === 'http' && one.url === heldOut.url) ? 'url' : undefined;
+    default:
+      return heldOut satisfies never;
+  }
+}

@@ -56,6 +56,7 @@ export const rewardModelingConfig = z
         code: 'custom',
         path: ['standardise'],
         message: 'only one can say where 0 is: `demonstrations` or `standardise`',
+        params: { hint: 'Leave one of the two out.' },
       });
     }
     if (config.seeds > 1 && config.heldOutFraction === 0) {
@@ -63,10 +64,16 @@ export const rewardModelingConfig = z
         code: 'custom',
         path: ['heldOutFraction'],
         message: 'several models are compared on held-out prompts, so some must be held out',
+        params: { hint: 'Hold some out, 0.1 for a tenth of the prompts, or train one model.' },
       });
     }
     if (config.seeds === 1 && config.keep === 'ensemble') {
-      context.addIssue({ code: 'custom', path: ['seeds'], message: 'an ensemble needs at least two models' });
+      context.addIssue({
+        code: 'custom',
+        path: ['seeds'],
+        message: 'an ensemble needs at least two models',
+        params: { hint: 'Raise `seeds`, or leave `keep` out for one model.' },
+      });
     }
   });
 export type RewardModelingConfig = z.infer<typeof rewardModelingConfig>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { checkpointId, datasetId } from '../ids';
+import { checkpointId, datasetId, neededId } from '../ids';
 import { fraction, heldOutFraction, optimiser, positiveInt, sampling } from './common';
 
 export const sftConfig = z.strictObject({
@@ -15,8 +15,12 @@ export const sftConfig = z.strictObject({
   heldOutFraction: heldOutFraction.default(0.1),
   selection: z
     .strictObject({
-      reward: checkpointId.describe('Reward model, from an earlier round, that scores the answers of each epoch.'),
-      prompts: datasetId.describe('Dataset of kind `prompts` to answer.'),
+      reward: neededId('An epoch is selected by the score of a reward model: name one of an earlier run.').describe(
+        'Reward model, from an earlier round, that scores the answers of each epoch.',
+      ),
+      prompts: neededId('An epoch is selected by its answers: name a dataset of prompts.').describe(
+        'Dataset of kind `prompts` to answer.',
+      ),
       maxPrompts: positiveInt.default(128).describe('Use only the first so many prompts.'),
       batchSize: positiveInt.max(4096).default(64).describe('Answers sampled at a time.'),
       temperature: sampling.temperature.default(1),
@@ -28,7 +32,9 @@ export const sftConfig = z.strictObject({
     ),
   pretrainingMix: z
     .strictObject({
-      dataset: datasetId.describe('Dataset of kind `text`.'),
+      dataset: neededId('A pretraining mix needs a dataset of text, such as the pretraining corpus.').describe(
+        'Dataset of kind `text`.',
+      ),
       coefficient: z
         .number()
         .positive()
