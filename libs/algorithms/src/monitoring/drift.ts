@@ -35,7 +35,8 @@ export function readEndings(now: Looks, baseline: Looks | undefined, options: Dr
     signal: 'eos-missing',
     value: now.finished,
     limit,
-    severity: (1 - now.finished) / (1 - limit),
+    // A limit of 0 is never fallen below.
+    severity: limit > 0 ? (1 - now.finished) / (1 - limit) : 0,
     message: () => `Only ${percent(now.finished)} of the answers end by themselves; the limit is ${percent(limit)}.`,
   };
 }

@@ -143,6 +143,11 @@ describe('each signal by itself', () => {
     expect(signalsOf(watch(run({ truth }), { eosFraction: 0.1 }))).toEqual(['eos-missing']);
   });
 
+  it('expects no endings where the limit is 0 and there never were any', () => {
+    const truth = (p: number): Truth => ({ ...healthy(p), finished: 0 });
+    expect(signalsOf(watch(run({ truth }), { eosFraction: 0 }))).toEqual([]);
+  });
+
   it('counts duplicates beyond those of the baseline', () => {
     const truth = (p: number): Truth => ({ ...healthy(p), same: 0.7 });
     expect(signalsOf(watch(run({ truth })))).toEqual([]);
