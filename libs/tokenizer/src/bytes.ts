@@ -3,8 +3,12 @@
  * any merge, and which printable character stands for each byte, so that every token can be written in a JSON file.
  */
 
-/** Cuts text into words. Merges never cross a word's border. Matches every character of any text. */
-export const wordPattern = (): RegExp => /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+/**
+ * Cuts text into words. Merges never cross a word's border. Matches every character of any text. White space is Unicode's,
+ * as in Hugging Face's library; JavaScript's \s has U+FEFF and lacks U+0085.
+ */
+export const wordPattern = (): RegExp =>
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
 /** Character that stands for each byte: printable Latin-1 stands for itself, the other 68 bytes for U+0100 onwards. */
 export const byteAlphabet: readonly string[] = (() => {

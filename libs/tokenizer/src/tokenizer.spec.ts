@@ -137,6 +137,14 @@ describe('byte-level conventions', () => {
     ]);
     fc.assert(fc.property(anyText, (text) => expect((text.match(wordPattern()) ?? []).join('')).toBe(text)));
   });
+
+  it('cuts them at Unicode’s white space, in encoding too', () => {
+    // U+0085 is white space, U+FEFF is not; JavaScript's \\s has it the other way round.
+    expect('a\u0085#\u0085 #\ufeff#'.match(wordPattern())).toEqual(['a', '\u0085', '#', '\u0085', ' #\ufeff#']);
+    const { encode } = loadTokenizer(trainByteLevelBpe([' #\ufeff# #\ufeff#\u0085#\u0085#'], { vocabSize: 300 }));
+    expect(encode(' #\ufeff#')).toHaveLength(1);
+    expect(encode('\u0085#\u0085#')).toHaveLength(4);
+  });
 });
 
 describe('encode and decode', () => {

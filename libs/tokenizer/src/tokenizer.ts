@@ -3,6 +3,7 @@ import { Template } from '@huggingface/jinja';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { type Message, PavlovError } from '@pavlov/contracts';
 import { z } from 'zod';
+import { wordPattern } from './bytes';
 import { createChatTemplate } from './chat';
 import type { TokenizerFiles } from './files';
 
@@ -42,8 +43,10 @@ const configSchema = z.object({
     }
   }),
 });
+const preTokenizerSchema = z.looseObject({ type: z.string() });
 const tokenizerSchema = z.looseObject({
   added_tokens: z.array(z.looseObject({ id: z.int().min(0), content: z.string().min(1), special: z.boolean() })),
+  pre_tokenizer: preTokenizerSchema.nullish(),
   model: z.looseObject({ type: z.literal('BPE') }),
 });
 
@@ -53,7 +56,8 @@ const tokenizerSchema = z.looseObject({
  * @throws PavlovError CHECKPOINT_CORRUPT when a file is not what it should be
  */
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
-  const definition = parseFile(files, 'tokenizer.json', tokenizerSchema);
+  const written = parseFile(files, 'tokenizer.json', tokenizerSchema);
+  const definition = { ...written, pre_tokenizer: written.pre_tokenizer && spellOutWords(written.pre_tokenizer) };
   const config = parseFile(files, 'tokenizer_config.json', configSchema);
   const full = new HuggingFaceTokenizer(definition, {});
   // Without added tokens the library has nothing to look for in a text, so "<|endoftext|>" is encoded as plain signs.
@@ -106,6 +110,17 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
       return ids.at(-1) === eosId ? ids : [...ids, eosId];
     },
   };
+}
+
+/**
+ * GPT-2's cut into words as a pattern in so many words. By itself the JavaScript library takes \s for white space, which is
+ * not what the library in Rust takes; a pattern that it is given it translates rightly.
+ */
+function spellOutWords(preTokenizer: z.infer<typeof preTokenizerSchema>): z.infer<typeof preTokenizerSchema> {
+  if (preTokenizer.type !== 'ByteLevel' || preTokenizer.use_regex === false || preTokenizer.add_prefix_space === true)
+    return preTokenizer;
+  const split = { type: 'Split', pattern: { Regex: wordPattern().source }, behavior: 'Isolated', invert: false };
+  return { type: 'Sequence', pretokenizers: [split, { ...preTokenizer, use_regex: false }] };
 }
 
 function parseFile<T>(files: Partial<TokenizerFiles>, name: keyof TokenizerFiles, schema: z.ZodType<T>): T {
