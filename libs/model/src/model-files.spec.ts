@@ -120,6 +120,18 @@ describe('loadModelFiles', () => {
     expect(parametersOf(bare).equals(parametersOf(saved))).toBe(true);
   });
 
+  it('takes the chat template from a file of its own, and keeps it in tokenizer_config.json', () => {
+    const { chat_template: template, ...rest } = JSON.parse(text(saved['tokenizer_config.json']));
+    const apart = {
+      ...saved,
+      'tokenizer_config.json': bytes(rest),
+      'chat_template.jinja': bytes(`{# own #}${template}`),
+    };
+    const { tokenizer, tokenizerFiles: files } = loadModelFiles(apart);
+    expect(tokenizer.renderPrompt([{ role: 'user', content: 'Hi' }])).toBe('User: Hi\nAssistant:');
+    expect(JSON.parse(files['tokenizer_config.json'])).toEqual({ ...rest, chat_template: `{# own #}${template}` });
+  });
+
   it.each<[string, string, () => ModelFiles]>([
     [
       'CHECKPOINT_CORRUPT',

@@ -18,6 +18,9 @@ export interface Model {
 
 const weightsFile = 'model.safetensors';
 
+/** Where transformers keeps the chat template since version 5. */
+const templateFile = 'chat_template.jinja';
+
 /**
  * A model as the files of a Hugging Face directory. Transformers opens it with `AutoModelForCausalLM`, or with
  * `AutoModelForSequenceClassification` for a scalar head. The same model gives the same bytes.
@@ -55,7 +58,10 @@ export function loadModelFiles(files: ModelFiles): Model & { readonly tokenizer:
   const text = (name: string): string => new TextDecoder().decode(bytes(name));
   const tokenizerFiles: TokenizerFiles = {
     'tokenizer.json': text('tokenizer.json'),
-    'tokenizer_config.json': text('tokenizer_config.json'),
+    'tokenizer_config.json': withTemplate(
+      text('tokenizer_config.json'),
+      templateFile in files ? text(templateFile) : undefined,
+    ),
     ...('special_tokens_map.json' in files ? { 'special_tokens_map.json': text('special_tokens_map.json') } : {}),
   };
   const tokenizer = loadTokenizer(tokenizerFiles);
@@ -64,6 +70,16 @@ export function loadModelFiles(files: ModelFiles): Model & { readonly tokenizer:
   const parameters = allocateParameters(transformerLayout(config, head));
   fillParameters(parameters, readSafetensors(bytes(weightsFile)));
   return { config, head, parameters, tokenizer, tokenizerFiles };
+}
+
+/** tokenizer_config.json with the chat template in it, which every version of transformers reads. */
+function withTemplate(config: string, template: string | undefined): string {
+  if (template === undefined) return config;
+  try {
+    return `${JSON.stringify({ ...JSON.parse(config), chat_template: template }, null, 2)}\n`;
+  } catch {
+    return config; // not JSON, as the tokenizer will say
+  }
 }
 
 /** Buffers of causal masks that old versions of transformers saved, and the output map that is tied to the embeddings. */
