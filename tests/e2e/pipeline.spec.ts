@@ -1,6 +1,7 @@
 import {
   type CheckpointView,
   type Completion,
+  type DatasetManifest,
   type EvaluationReport,
   type JobView,
   PavlovError,
@@ -13,7 +14,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, type Client } from '../../apps/cli/src/http';
 import { type RunningServices, startServices } from '../../apps/cli/src/services';
-import { tinyConfigs, tinyWorld } from './tiny-world';
+import { gradedPrompts, tinyConfigs, tinyWorld } from './tiny-world';
 
 /** The whole system: the gateway and every stage service as processes, a real Redis, and HTTP. */
 const root = join(__dirname, '..', '..');
@@ -32,21 +33,20 @@ beforeAll(async () => {
     gatewayPort: 0,
   });
   client = createClient(services.addresses.gateway);
-  for (const kind of ['text', 'demonstrations', 'prompts', 'rankings'] as const) {
-    const text = tinyWorld[kind].map((row) => `${JSON.stringify(row)}\n`).join('');
-    datasets[kind] = (
-      await client.upload<{ id: string }>(`/v1/datasets?kind=${kind}&name=tiny-${kind}`, {
-        text,
-        type: 'application/x-ndjson',
-      })
-    ).id;
-  }
+  for (const kind of ['text', 'demonstrations', 'prompts', 'rankings'] as const)
+    datasets[kind] = await upload(kind, tinyWorld[kind]);
 }, 120_000);
 
 afterAll(async () => {
   await services?.stop();
   await redis?.stop();
 }, 60_000);
+
+async function upload(kind: keyof typeof tinyWorld, rows: readonly unknown[]): Promise<string> {
+  const text = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  const path = `/v1/datasets?kind=${kind}&name=tiny-${kind}`;
+  return (await client.upload<{ id: string }>(path, { text, type: 'application/x-ndjson' })).id;
+}
 
 const stagesOf = () => ({
   pretraining: { ...tinyConfigs.pretraining, dataset: datasets.text },
@@ -164,6 +164,56 @@ describe('a pipeline over HTTP', () => {
     expect(await jobUntil(id, ({ state }) => settled(state))).toMatchObject({
       state: 'completed',
       result: { checkpointId: id },
+    });
+  });
+
+  describe('in two rounds', () => {
+    let rounds: PipelineView;
+
+    beforeAll(async () => {
+      const prompts = await upload('prompts', gradedPrompts);
+      const policy = jobOf('sft').id;
+      const submitted = await client.post<PipelineView>('/v1/pipelines', {
+        rounds: 2,
+        seed: 5,
+        stages: {
+          feedback: { ...tinyConfigs.feedback, prompts, policy },
+          'reward-modeling': { ...tinyConfigs['reward-modeling'], policy },
+          ppo: { ...tinyConfigs.ppo, prompts, policy },
+          evaluation: { ...tinyConfigs.evaluation, prompts, reference: policy },
+        },
+      });
+      rounds = await pipelineUntil(submitted.id, ({ state }) => settled(state));
+    }, 120_000);
+
+    it('runs feedback, reward model and PPO twice, then compares both policies', async () => {
+      expect(rounds.jobs.map(({ stage, round, seed, state, error }) => [stage, round, seed, state, error])).toEqual([
+        ...[1, 2].flatMap((round) =>
+          ['feedback', 'reward-modeling', 'ppo'].map((stage) => [stage, round, 4 + round, 'completed', undefined]),
+        ),
+        ['evaluation', undefined, 5, 'completed', undefined],
+      ]);
+      const { report } = await client.get<{ report: EvaluationReport }>(`/v1/reports/${rounds.jobs[6].id}`);
+      expect(report.policies.map(({ name, checkpoint }) => [name, checkpoint])).toEqual([
+        ['ppo-round-1', rounds.jobs[2].id],
+        ['ppo', rounds.jobs[5].id],
+      ]);
+    });
+
+    it('has the new policy ranked, learns all rankings, and starts from the SFT policy again', async () => {
+      const [feedback, reward, ppo, feedback2, reward2, ppo2] = rounds.jobs.map(({ id }) => id);
+      const lineageOf = async (id: string) =>
+        (await client.get<CheckpointView>(`/v1/checkpoints/${id}`)).manifest.lineage;
+      const rankings = await client.get<DatasetManifest>(`/v1/datasets/${feedback2}`);
+      expect(rankings.lineage?.parents).toEqual([{ field: 'policy', id: ppo }]);
+      expect(rankings.sha256).not.toBe((await client.get<DatasetManifest>(`/v1/datasets/${feedback}`)).sha256);
+      expect((await lineageOf(reward)).datasets.map(({ id }) => id)).toEqual([feedback]);
+      expect((await lineageOf(reward2)).datasets.map(({ id }) => id)).toEqual([feedback2, feedback]);
+      expect((await lineageOf(ppo2)).parents).toEqual([
+        { field: 'policy', id: jobOf('sft').id },
+        { field: 'reward', id: reward2 },
+      ]);
+      expect(rounds.jobs[5].result).toMatchObject({ checkpointId: ppo2, averageCheckpointId: `${ppo2}-ema` });
     });
   });
 });

@@ -20,6 +20,13 @@ export const tinyWorld: { [K in keyof DatasetRows]: DatasetRows[K][] } = {
   })),
 };
 
+/** Prompts that the simulated labeller's oracle can grade answers to. */
+export const gradedPrompts: DatasetRows['prompts'][] = [
+  { prompt: 'What is the opposite of hot?', answer: 'cold', category: 'opposites' },
+  { prompt: 'What is the opposite of big?', answer: 'small', category: 'opposites' },
+  { prompt: 'What is the opposite of hard?', answer: 'soft', category: 'opposites' },
+];
+
 /** The stages' options for it. */
 export const tinyConfigs = {
   pretraining: {
@@ -31,6 +38,8 @@ export const tinyConfigs = {
     evaluateEvery: 6,
   },
   sft: { epochs: 2, batchSize: 4, dropout: 0 },
+  // No ties: answers of a model that has learned nothing are all alike to the oracle.
+  feedback: { labeller: { kind: 'simulated', oracle: 'demo-world', tieThreshold: 0 }, maxNewTokens: 8, batchSize: 8 },
   'reward-modeling': { batchSize: 4 },
   ppo: { iterations: 2, warmupIterations: 1, batchSize: 8, minibatchSize: 4, epochs: 2, maxNewTokens: 8 },
   evaluation: { temperature: 0.7, maxNewTokens: 8, batchSize: 8, samples: 2 },
