@@ -8,9 +8,11 @@
  * Reference: Kingma & Ba 2015 (arXiv 1412.6980); Loshchilov & Hutter 2019 (arXiv 1711.05101) for decoupled decay.
  * Decay falls on parameters of two dimensions or more, hence on embeddings too, and spares biases and layer norms: the
  * usual way of training a GPT-2 (nanoGPT's `configure_optimizers`), where the embedding doubles as the output matrix.
+ * The arithmetic is in single precision, as PyTorch's is.
  * Leaves out: AMSGrad, sparse updates, decay that follows no learning rate.
  */
 import { type ParameterLayout } from '@pavlov/tensor';
+import { sweepAdamw } from './sweep';
 
 /** All that a resumed run needs besides the weights. The buffers are updated in place. */
 export interface AdamState {
@@ -82,7 +84,7 @@ export function adamw(options: AdamOptions): Adam {
       };
       for (const { start, end, decays } of runs) {
         const keep = decays ? 1 - learningRate * options.weightDecay : 1;
-        sweep({ parameters, gradients, state }, { start, end }, { ...constants, keep });
+        sweepAdamw({ parameters, gradients, ...state }, { start, end }, { ...constants, keep });
       }
       return { ...state, step };
     },
@@ -106,39 +108,6 @@ export function decayRuns(layout: ParameterLayout): Run[] {
     else runs.push({ start: offset, end, decays });
   });
   return runs;
-}
-
-interface Buffers {
-  readonly parameters: Float32Array;
-  readonly gradients: Float32Array;
-  readonly state: AdamState;
-}
-
-interface Constants {
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly gradientScale: number;
-  readonly rate: number;
-  readonly inverseRoot: number;
-  readonly epsilon: number;
-  readonly keep: number;
-}
-
-/** The hot loop: every float of the model passes here on every step. */
-function sweep(buffers: Buffers, { start, end }: { start: number; end: number }, constants: Constants): void {
-  const { parameters, gradients } = buffers;
-  const { firstMoment, secondMoment } = buffers.state;
-  const { beta1, beta2, gradientScale, rate, inverseRoot, epsilon, keep } = constants;
-  const share1 = 1 - beta1;
-  const share2 = 1 - beta2;
-  for (let i = start; i < end; i++) {
-    const gradient = gradients[i] * gradientScale;
-    const m = beta1 * firstMoment[i] + share1 * gradient;
-    const v = beta2 * secondMoment[i] + share2 * gradient * gradient;
-    firstMoment[i] = m;
-    secondMoment[i] = v;
-    parameters[i] = parameters[i] * keep - (rate * m) / (Math.sqrt(v) * inverseRoot + epsilon);
-  }
 }
 
 function assertLengths(length: number, lists: Readonly<Record<string, Float32Array | number>>): void {
