@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os';
 import { createResidualDropout, initParameters } from '@pavlov/model';
 import { createEngine } from '@pavlov/tensor';
 import { compileLmStep, createLearner } from '@pavlov/training';
-import { sizeFromArguments } from './sizes';
+import { shapeFromArguments } from './speed/shapes';
 
 /** Steps that fill caches and the memory arena, and are not counted. */
 const warmUp = 3;
@@ -21,8 +21,8 @@ const optimiser = {
 } as const;
 
 async function main([sizeName, steps = '20', threads = String(availableParallelism())]: string[]): Promise<void> {
-  const { config: model, batch: rows } = sizeFromArguments(sizeName);
-  const grid = { rows, columns: model.contextLength };
+  const { model, batch: rows, length: columns } = shapeFromArguments(sizeName);
+  const grid = { rows, columns };
   const count = grid.rows * grid.columns;
   const token = (i: number): number => 2 + ((i * 7) % Math.min(model.vocabSize - 2, 97));
   const tokens = Int32Array.from({ length: count }, (_, i) => token(i));

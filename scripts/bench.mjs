@@ -1,4 +1,5 @@
-// Runs a benchmark: `node scripts/bench.mjs train-step tiny 20` bundles bench/train-step.ts and runs it with the rest.
+// Runs a benchmark: `node scripts/bench.mjs speed --phases train` bundles bench/speed.ts and runs it with the rest.
+// What a benchmark starts as processes of its own is bench/<name>/worker.ts, bundled beside it as <name>.worker.js.
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -12,10 +13,11 @@ if (!existsSync(source)) {
   process.stderr.write(`There is no benchmark "${name}" under bench/.\n`);
   process.exit(2);
 }
-const outfile = join(root, 'dist', 'bench', `${name}.js`);
+const worker = join(root, 'bench', name, 'worker.ts');
+const outdir = join(root, 'dist', 'bench');
 await build({
-  entryPoints: [source],
-  outfile,
+  entryPoints: { [name]: source, ...(existsSync(worker) && { [`${name}.worker`]: worker }) },
+  outdir,
   bundle: true,
   platform: 'node',
   target: 'node20',
@@ -25,4 +27,4 @@ await build({
   logLevel: 'warning',
   tsconfig: join(root, 'tsconfig.base.json'),
 });
-process.exit(spawnSync(process.execPath, [outfile, ...rest], { stdio: 'inherit' }).status ?? 1);
+process.exit(spawnSync(process.execPath, [join(outdir, `${name}.js`), ...rest], { stdio: 'inherit' }).status ?? 1);

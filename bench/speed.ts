@@ -1,0 +1,98 @@
+/**
+ * The speed and the memory of training, scoring, sampling and PPO, alone or beside PyTorch's. See docs/performance.md.
+ *   npm run bench -- --help
+ */
+import { writeFileSync } from 'node:fs';
+import { describeEnvironment, environmentOf, versionsOf, type Environment } from './speed/environment';
+import { readOptions, usage, UsageError, type Options } from './speed/options';
+import { measureProfiles, profileTable } from './speed/profile';
+import { footnotes, rowsOf, table } from './speed/report';
+import { measureScaling, scalingTable } from './speed/scaling';
+import { shapes } from './speed/shapes';
+import { measureOurs, measurePeer } from './speed/sides';
+import { sit, type Sitting } from './speed/sitting';
+import { casesOf, type Task } from './speed/task';
+
+const progress = (line: string): void => void process.stderr.write(`${line}\n`);
+
+async function main(args: readonly string[]): Promise<void> {
+  if (args.includes('--help')) {
+    console.log(usage);
+    return;
+  }
+  const options = readOptions(args);
+  const environment = environmentOf(options);
+  console.log(`${describeEnvironment(environment)}\n`);
+  const write = (content: object): void => {
+    if (options.json !== undefined)
+      writeFileSync(options.json, `${JSON.stringify({ environment, ...content }, undefined, 2)}\n`);
+  };
+  await { sitting: runSitting, scaling: runScaling, profile: runProfile }[options.mode](options, {
+    environment,
+    write,
+  });
+}
+
+interface Output {
+  readonly environment: Environment;
+  write(content: object): void;
+}
+
+async function runSitting(options: Options, { environment, write }: Output): Promise<void> {
+  const { peer, rounds } = options;
+  if (peer !== undefined) console.log(`${await compareLosses(peer, options)}\n`);
+  const sitting = await sit({
+    cases: [{ phase: 'sgemm' }, { phase: 'read' }, ...casesOf(options)],
+    rounds,
+    settings: options,
+    peer,
+    onMeasured: progress,
+    afterRound: (sofar) => write(contentOf(sofar)),
+  });
+  const { ours, peer: theirs } = versionsOf(sitting);
+  const list = (versions: object): string =>
+    Object.entries(versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(', ');
+  console.log(`versions  ${list(ours)}${peer === undefined ? '' : `; ${list(theirs)}`}\n`);
+  console.log(table(rowsOf(sitting)));
+  const notes = footnotes(sitting);
+  if (notes.length > 0) console.log(`\n${notes.join('\n')}`);
+  if (environment.loadAverage[0] > 0.5) console.log('\nThe machine was not idle: the figures are too low.');
+}
+
+const contentOf = (sitting: Sitting): object => ({ versions: versionsOf(sitting), rows: rowsOf(sitting) });
+
+async function runScaling(options: Options, { write }: Output): Promise<void> {
+  const rows = await measureScaling({ ...options, seconds: Math.min(options.seconds, 2) }, progress);
+  write({ rows });
+  console.log(scalingTable(rows));
+}
+
+async function runProfile(options: Options, { write }: Output): Promise<void> {
+  const profiled = options.phases.filter((phase) => phase === 'train' || phase === 'score' || phase === 'generate');
+  const rows = await measureProfiles(casesOf({ ...options, phases: profiled }), options);
+  write({ rows });
+  console.log(profileTable(rows));
+}
+
+/** Far above the differences of float32 sums, far below those of another model, loss or optimiser. */
+const sameLoss = 1e-4;
+
+/** Trains the shape tiny for some steps on both sides, from the same weights: do they compute the same thing? */
+async function compareLosses(peer: string, { threads, seconds, seed }: Options): Promise<string> {
+  const task: Task = { phase: 'losses', shape: shapes.tiny, batch: shapes.tiny.batch, threads, seconds, seed };
+  const { losses: ours = [] } = await measureOurs(task);
+  const answer = await measurePeer(peer, { task, mode: 'eager' });
+  if ('unavailable' in answer) throw new Error(`PyTorch's side cannot run: ${answer.unavailable}`);
+  const theirs = answer.losses ?? [];
+  const difference = Math.max(...ours.map((loss, i) => Math.abs(loss / theirs[i] - 1)));
+  if (!(difference < sameLoss))
+    throw new Error(`The two sides do not compute the same: losses ${ours.join(' ')} and ${theirs.join(' ')}`);
+  return `same work ${ours.length} steps of tiny from the same weights: losses ${ours[0].toFixed(4)} to ${ours.at(-1)?.toFixed(4)} on both sides, at most ${difference.toExponential(0)} apart`;
+}
+
+main(process.argv.slice(2)).catch((error: Error) => {
+  process.stderr.write(`${error instanceof UsageError ? `${error.message}\n\n${usage}` : error.message}\n`);
+  process.exit(2);
+});

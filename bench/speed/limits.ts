@@ -1,0 +1,54 @@
+/**
+ * What a phase must at least do per token, for comparing with the machine's own rates.
+ *
+ * Floating-point operations: 2 per weight of a matrix product (12·L·C² in the blocks, V·C in the head; looking up an
+ * embedding is free), and 4·L·C per position that is attended to, causal attention counting its average length (T + 1) / 2.
+ * A training step is three forward passes. Bytes: every weight and every key and value of the cache, once per sampled token.
+ */
+import type { Shape } from './shapes';
+import type { Task } from './task';
+
+export interface Cost {
+  readonly flops: number;
+  /** Read from memory; only for sampling, which is bound by it. */
+  readonly bytes?: number;
+}
+
+const bytesPerFloat = 4;
+
+/** Per token of the phase's rate; undefined for phases without one. */
+export function costPerToken({ phase, shape, batch }: Pick<Task, 'phase' | 'shape' | 'batch'>): Cost | undefined {
+  switch (phase) {
+    case 'train':
+      return { flops: 3 * forward(shape) };
+    case 'score':
+      return { flops: forward(shape) };
+    case 'generate':
+      return sampling(shape, batch);
+    case 'ppo':
+    case 'memory':
+    case 'losses':
+    case 'sgemm':
+    case 'read':
+      return undefined;
+    default:
+      return phase satisfies never;
+  }
+}
+
+function forward({ model, length }: Shape): number {
+  const { blocks, head, attention } = parts(model);
+  return 2 * (blocks + head) + attention * ((length + 1) / 2);
+}
+
+function sampling({ model, prompt, answer }: Shape, batch: number): Cost {
+  const { blocks, head, attention } = parts(model);
+  const meanContext = prompt + answer / 2;
+  const prefill = (prompt / answer) * (2 * blocks + attention * ((prompt + 1) / 2));
+  const floats = (blocks + head) / batch + 2 * model.layers * model.width * meanContext;
+  return { flops: 2 * (blocks + head) + attention * meanContext + prefill, bytes: floats * bytesPerFloat };
+}
+
+function parts({ layers, width, vocabSize }: Shape['model']) {
+  return { blocks: 12 * layers * width ** 2, head: vocabSize * width, attention: 4 * layers * width };
+}

@@ -1,0 +1,45 @@
+import { columns } from './report';
+import { measureOurs } from './sides';
+import { shapes } from './shapes';
+import type { Case, Task } from './task';
+
+/** A row as `--json` writes it. */
+export interface ProfileRow extends Case {
+  readonly operator: string;
+  /** Of one training step, one scoring, or one prompt and one token after it. */
+  readonly milliseconds: number;
+  /** Of the graph, 0–1. */
+  readonly share: number;
+}
+
+/** Where the time of compiled graphs goes, by operator; what happens outside of graphs is not in it. */
+export async function measureProfiles(
+  cases: readonly Case[],
+  settings: Pick<Task, 'threads' | 'seconds' | 'seed'>,
+): Promise<ProfileRow[]> {
+  const rows: ProfileRow[] = [];
+  for (const one of cases) {
+    const { operators = {} } = await measureOurs({ ...settings, ...one, shape: shapes[one.shape], profile: true });
+    const total = Object.values(operators).reduce((sum, seconds) => sum + seconds, 0);
+    for (const [operator, seconds] of Object.entries(operators).sort(([, a], [, b]) => b - a))
+      rows.push({ ...one, operator, milliseconds: seconds * 1000, share: seconds / total });
+  }
+  return rows;
+}
+
+/** Operators below this share are left out of the table. */
+const smallest = 0.01;
+
+export function profileTable(rows: readonly ProfileRow[]): string {
+  const cells = rows
+    .filter(({ share }) => share >= smallest)
+    .map(({ phase, shape, batch, operator, milliseconds, share }) => [
+      phase,
+      shape,
+      String(batch),
+      operator,
+      milliseconds.toFixed(2),
+      `${Math.round(share * 100)} %`,
+    ]);
+  return columns([['phase', 'shape', 'batch', 'operator', 'ms', 'share'], ...cells]);
+}

@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import type { Measurement, Task, TaskPhase } from './task';
+
+/** Ways in which PyTorch can do a task; bench/peer/gpt2.py says what they are. The best counts. */
+export type PeerMode = 'eager' | 'compile' | 'packed' | 'transformers';
+
+export const peerModes: Readonly<Record<Exclude<TaskPhase, 'ppo'>, readonly PeerMode[]>> = {
+  sgemm: ['eager'],
+  read: ['eager'],
+  losses: ['eager'],
+  train: ['eager', 'compile', 'transformers'],
+  score: ['eager', 'packed', 'compile', 'transformers'],
+  generate: ['eager', 'packed', 'compile', 'transformers'],
+  memory: ['eager', 'compile'],
+};
+
+export interface Unavailable {
+  readonly unavailable: string;
+}
+
+/** Measures Pavlov, in a process of its own. */
+export async function measureOurs(task: Task): Promise<Measurement> {
+  const { answer, problem } = await lastLine(process.execPath, [
+    join(__dirname, 'speed.worker.js'),
+    JSON.stringify(task),
+  ]);
+  if (answer === undefined) throw new Error(`Pavlov's side failed at ${task.phase}, batch ${task.batch}:\n${problem}`);
+  return answer as Measurement;
+}
+
+/** Measures PyTorch, in a process of its own; `unavailable` where the installation lacks the mode, or the run failed. */
+export async function measurePeer(
+  command: string,
+  { task, mode, clip = true }: { task: Task; mode: PeerMode; clip?: boolean },
+): Promise<Measurement | Unavailable> {
+  const { model, length, prompt, answer: answerLength } = task.shape;
+  const flags = {
+    phase: task.phase,
+    mode,
+    layers: model.layers,
+    heads: model.heads,
+    width: model.width,
+    context: model.contextLength,
+    vocab: model.vocabSize,
+    length,
+    prompt,
+    answer: answerLength,
+    batch: task.batch,
+    threads: task.threads,
+    seconds: task.seconds,
+    seed: task.seed,
+  };
+  const words = Object.entries(flags).map(([name, value]) => `--${name} ${value}`);
+  const { answer, problem } = await lastLine([command, ...words, ...(clip ? [] : ['--no-clip'])].join(' '));
+  return (answer as Measurement | Unavailable | undefined) ?? { unavailable: problem };
+}
+
+/**
+ * The last line of JSON that a process prints; without `args`, the command is one for the shell. A process that answers and
+ * then fails to end well has answered all the same.
+ */
+function lastLine(command: string, args?: readonly string[]): Promise<{ answer: unknown; problem: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args ?? [], { shell: args === undefined, stdio: ['ignore', 'pipe', 'pipe'] });
+    let [output, problem] = ['', ''];
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (problem = (problem + chunk.toString()).slice(-2000)));
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      const line = output.trim().split('\n').at(-1) ?? '';
+      const answer: unknown = line.startsWith('{') ? JSON.parse(line) : undefined;
+      resolve({ answer, problem: problem.trim() || `it ended with ${signal ?? `code ${code}`} and said nothing` });
+    });
+  });
+}

@@ -1,0 +1,60 @@
+import { type Shape, type ShapeName, shapes } from './shapes';
+
+/** What can be asked for on the command line. The machine's own anchors are always measured. */
+export const phases = ['train', 'score', 'generate', 'ppo', 'memory'] as const;
+export type Phase = (typeof phases)[number];
+
+export type TaskPhase = Phase | 'sgemm' | 'read' | 'losses';
+
+/** One measurement, done by a process of its own on either side. */
+export interface Task {
+  readonly phase: TaskPhase;
+  readonly shape: Shape;
+  readonly batch: number;
+  readonly threads: number;
+  /** Of timed runs. */
+  readonly seconds: number;
+  readonly seed: number;
+  /** Also tell how long each operator takes. */
+  readonly profile?: boolean;
+}
+
+/** What a process answers. */
+export interface Measurement {
+  readonly value: number;
+  readonly unit: string;
+  /** Timed runs, whose median the value is. */
+  readonly iterations?: number;
+  /** Cores that other processes used meanwhile; absent where the system does not tell. */
+  readonly others?: number | null;
+  /** Of the first training steps, in nats. */
+  readonly losses?: readonly number[];
+  /** What part of the whole, 0–1: of a training step, clipping and AdamW; of an update of PPO, sampling; … */
+  readonly shares?: Readonly<Record<string, number>>;
+  /** Of a profile: seconds of one call, by kind of operator. */
+  readonly operators?: Readonly<Record<string, number>>;
+  readonly versions: Readonly<Record<string, string | number>>;
+}
+
+/** A row of the table. */
+export interface Case {
+  readonly phase: Phase;
+  readonly shape: ShapeName;
+  readonly batch: number;
+}
+
+const generationBatches: Readonly<Record<ShapeName, readonly number[]>> = { tiny: [16, 64], small: [8, 32], gpt2: [2] };
+/** GPT-2 is too large for four networks and their optimisers on an ordinary machine. */
+const ppoShapes: readonly ShapeName[] = ['tiny', 'small'];
+
+export function casesOf(wanted: { phases: readonly Phase[]; shapes: readonly ShapeName[] }): Case[] {
+  return wanted.phases.flatMap((phase) =>
+    wanted.shapes.flatMap((shape) => batchesOf(phase, shape).map((batch) => ({ phase, shape, batch }))),
+  );
+}
+
+function batchesOf(phase: Phase, shape: ShapeName): readonly number[] {
+  if (phase === 'generate') return generationBatches[shape];
+  if (phase === 'ppo' && !ppoShapes.includes(shape)) return [];
+  return [shapes[shape].batch];
+}
