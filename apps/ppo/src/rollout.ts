@@ -1,5 +1,6 @@
 import {
   klEstimators,
+  klK1,
   generalisedAdvantages,
   scoreUnfinished,
   tokenRewards,
@@ -70,8 +71,10 @@ export function answersOf(input: {
 export interface Experience {
   /** log π when the tokens were sampled, at the sampling temperature. */
   readonly logprobs: Float32Array;
-  /** Per-token estimate of the KL to the reference, in nats. */
+  /** log π − log π_ref of each token, in nats: summed over an answer, an unbiased estimate of its KL. */
   readonly kl: Float32Array;
+  /** The configured estimate of the KL, which is what β is paid on. */
+  readonly penalty: Float32Array;
   readonly values: Float32Array;
   readonly advantages: Float32Array;
   readonly returns: Float32Array;
@@ -96,12 +99,12 @@ export function estimateAdvantages(
 ): Experience {
   const { rows, mask, finished } = episodes;
   const { logprobs, referenceLogprobs, values } = measured;
-  const kl = klEstimators[config.klEstimator]({ logprobs, referenceLogprobs }); // 1
+  const penalty = klEstimators[config.klEstimator]({ logprobs, referenceLogprobs }); // 1
   const scores =
     config.missingEosReward === null
       ? measured.scores
       : scoreUnfinished({ scores: measured.scores, finished, penalty: config.missingEosReward }); // 2
-  const raw = tokenRewards({ kl, mask, scores, coefficient: config.klCoefficient }); // 3
+  const raw = tokenRewards({ kl: penalty, mask, scores, coefficient: config.klCoefficient }); // 3
   const rewards = config.whitenRewards ? whitenKeepingMean({ values: raw, mask }) : raw; // 4
   const { advantages, returns } = generalisedAdvantages({
     rewards,
@@ -113,7 +116,8 @@ export function estimateAdvantages(
   }); // 5
   return {
     logprobs,
-    kl,
+    kl: klK1({ logprobs, referenceLogprobs }),
+    penalty,
     values,
     scores,
     returns,

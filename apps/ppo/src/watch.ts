@@ -55,18 +55,20 @@ export function openWatch(
   const good = { parameters: copyParameters(policy.parameters), metrics: {} as Record<string, number>, iteration: 0 };
   let raised = 0;
 
-  const act = (alarms: readonly Alarm[]): void => {
+  const log = (alarms: readonly Alarm[]): void => {
     for (const { signal, message, hint, value, limit } of alarms)
       context.log('warn', `${signal}: ${message}`, { signal, value, limit, hint });
     raised += alarms.length;
-    if (alarms.length === 0) return;
-    const reasons = alarms.map(({ signal, message }) => `${signal}: ${message}`).join(' ');
+  };
+
+  const act = (alarms: readonly Alarm[], seen: { iteration: number; figures: Record<string, number> }): void => {
     switch (config.monitor.onAlarm) {
       case 'log':
         return;
       case 'pause':
-        return context.pause(reasons);
+        return context.pause(alarms.map(({ signal, message }) => `${signal}: ${message}`).join(' '));
       case 'stop':
+        context.metrics(seen.iteration, seen.figures); // the curve shows what stopped it
         throw overoptimised(alarms);
       default:
         return config.monitor.onAlarm satisfies never;
@@ -95,7 +97,8 @@ export function openWatch(
         good.metrics = { ...figures, ...watched };
         good.iteration = iteration;
       }
-      act(alarms);
+      log(alarms);
+      if (alarms.length > 0) act(alarms, { iteration, figures: { ...figures, ...watched } });
       return { ...watched };
     },
 

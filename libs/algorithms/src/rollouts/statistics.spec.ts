@@ -9,9 +9,10 @@ describe('rolloutStatistics', () => {
   it('gives the hand-worked values', () => {
     // Row 1: two tokens, KL 0.1 + 0.3 = 0.4, −log π = 1 + 2 = 3. Row 2: one token, KL −0.2, −log π = 0.5.
     // kl (0.4 − 0.2) / 2 = 0.1; entropy 3.5 / 2 = 1.75; scores (2 − 1) / 2 = 0.5;
-    // rlhfReward 0.5 − 0.05 · 0.1 = 0.495; length 3 / 2.
+    // penalty (1 + 1) / 2 = 1, rlhfReward 0.5 − 0.05 · 1 = 0.45; length 3 / 2.
     const statistics = rolloutStatistics({
       kl: [0.1, 0.3, -0.2, 9],
+      penalty: [0.5, 0.5, 1, 9],
       logprobs: [-1, -2, -0.5, 9],
       mask: [1, 1, 1, 0],
       scores: [2, -1],
@@ -19,7 +20,7 @@ describe('rolloutStatistics', () => {
       coefficient: 0.05,
     });
     expect(Object.keys(statistics)).toEqual(['kl', 'entropy', 'scores', 'rlhfReward', 'eosFraction', 'responseLength']);
-    expectAllClose(Object.values(statistics), [0.1, 1.75, 0.5, 0.495, 0.5, 1.5], DOUBLE);
+    expectAllClose(Object.values(statistics), [0.1, 1.75, 0.5, 0.45, 0.5, 1.5], DOUBLE);
   });
 
   it.each(GARBAGE)('does not read a masked %p', (garbage) => {
@@ -27,6 +28,7 @@ describe('rolloutStatistics', () => {
     const run = (fill: number): object =>
       rolloutStatistics({
         kl: withGarbage([1, 0, 2, 3], mask, fill),
+        penalty: withGarbage([2, 0, 1, 3], mask, fill),
         logprobs: withGarbage([-1, 0, -2, -3], mask, fill),
         mask,
         scores: [1, 2],

@@ -17,7 +17,7 @@ export interface RolloutStatistics {
   readonly entropy: number;
   /** objective/scores: mean score, without the KL penalty. */
   readonly scores: number;
-  /** objective/rlhf_reward: mean of score − β · KL, the quantity that PPO maximises. */
+  /** objective/rlhf_reward: mean of score − β · penalty, the quantity that PPO maximises. */
   readonly rlhfReward: number;
   /** Share of responses that ended in EOS. */
   readonly eosFraction: number;
@@ -25,26 +25,29 @@ export interface RolloutStatistics {
   readonly responseLength: number;
 }
 
-/** @param kl, logprobs, mask Flat [B, T]. @param scores, finished B. @param coefficient β. */
+/**
+ * @param kl log π − log π_ref per token. @param penalty The estimate of it that is paid for.
+ * @param kl, penalty, logprobs, mask Flat [B, T]. @param scores, finished B. @param coefficient β.
+ */
 export function rolloutStatistics(input: {
   kl: Numbers;
+  penalty: Numbers;
   logprobs: Numbers;
   mask: Numbers;
   scores: Numbers;
   finished: readonly boolean[];
   coefficient: number;
 }): RolloutStatistics {
-  const { kl, logprobs, mask, scores, finished, coefficient } = input;
-  sharedLength({ kl, logprobs, mask });
+  const { kl, penalty, logprobs, mask, scores, finished, coefficient } = input;
+  sharedLength({ kl, penalty, logprobs, mask });
   const rows = sharedLength({ scores, finished });
   const perRow = (values: Numbers): number => mean(rowSums({ values, mask, rows }));
-  const meanKl = perRow(kl);
   const meanScore = mean(scores);
   return {
-    kl: meanKl,
+    kl: perRow(kl),
     entropy: -perRow(logprobs),
     scores: meanScore,
-    rlhfReward: meanScore - coefficient * meanKl,
+    rlhfReward: meanScore - coefficient * perRow(penalty),
     eosFraction: finished.filter(Boolean).length / rows,
     responseLength: perRow(mask),
   };
