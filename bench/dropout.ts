@@ -43,7 +43,7 @@ async function main([sizeName, steps = '20', threads = String(availableParalleli
   };
   const [withoutMs, masksMs, withMs]: [number[], number[], number[]] = [[], [], []];
   for (let step = 0; step < warmUp + Number(steps); step++) {
-    let masks = new Float32Array();
+    let masks = dropout.masksAt(step);
     await timed(withoutMs, () => plain.gradients(learner, batch));
     await timed(masksMs, () => (masks = dropout.masksAt(step)));
     await timed(withMs, () => dropping.gradients(learner, batch, masks));

@@ -153,7 +153,7 @@ async function updateOnce({ config, rollout, pretraining }: Fixture) {
   return {
     estimates: {
       old: perResponse(experience.logprobs),
-      kls: perResponse(experience.kl),
+      kls: perResponse(experience.penalty),
       values: perResponse(experience.values),
       advantages: perResponse(experience.advantages),
       returns: perResponse(experience.returns),
