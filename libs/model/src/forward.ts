@@ -1,4 +1,4 @@
-import { causalAttention, embedding, gelu, layerNorm, tf } from '@pavlov/tensor';
+import { causalAttention, embedding, gelu, layerNorm, linear, tf } from '@pavlov/tensor';
 import { layerNormEpsilon, type TransformerConfig } from './config';
 import { blockName } from './layout';
 
@@ -63,10 +63,10 @@ export function trunk(
   for (let layer = 0; layer < layers; layer++) {
     const name = (part: string): string => blockName(layer, part);
     const normed = norm(weights, name('ln_1'), residual);
-    const attended = attend(linear(weights, name('attn.c_attn'), normed), layer); // [N, C]
-    residual = tf.add(residual, drop(linear(weights, name('attn.c_proj'), attended), 2 * layer + 1));
-    const wide = gelu(linear(weights, name('mlp.c_fc'), norm(weights, name('ln_2'), residual))); // [N, 4C]
-    residual = tf.add(residual, drop(linear(weights, name('mlp.c_proj'), wide), 2 * layer + 2));
+    const attended = attend(project(weights, name('attn.c_attn'), normed), layer); // [N, C]
+    residual = tf.add(residual, drop(project(weights, name('attn.c_proj'), attended), 2 * layer + 1));
+    const wide = gelu(project(weights, name('mlp.c_fc'), norm(weights, name('ln_2'), residual))); // [N, 4C]
+    residual = tf.add(residual, drop(project(weights, name('mlp.c_proj'), wide), 2 * layer + 2));
   }
   return norm(weights, 'transformer.ln_f', residual);
 }
@@ -94,6 +94,6 @@ function norm(weights: Weights, name: string, x: tf.Tensor): tf.Tensor {
   return layerNorm(x, weights[`${name}.weight`], weights[`${name}.bias`], layerNormEpsilon);
 }
 
-function linear(weights: Weights, name: string, x: tf.Tensor): tf.Tensor {
-  return tf.add(tf.matMul(x, weights[`${name}.weight`]), weights[`${name}.bias`]);
+function project(weights: Weights, name: string, x: tf.Tensor): tf.Tensor {
+  return linear({ x, w: weights[`${name}.weight`], b: weights[`${name}.bias`] });
 }

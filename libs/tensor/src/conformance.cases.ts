@@ -6,6 +6,7 @@ import { causalAttention } from './primitives/causal-attention';
 import { gelu } from './primitives/gelu';
 import { layerNorm } from './primitives/layer-norm';
 import { entropy } from './primitives/entropy';
+import { linear } from './primitives/linear';
 import { tokenLogprobs } from './primitives/token-logprobs';
 
 type Tensors = Record<string, tf.Tensor>;
@@ -304,6 +305,13 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
     {
       fn: ({ x, g, b }) => tf.grads((x, g, b) => tf.sum(tf.square(layerNorm(x, g, b))))([x, g, b]),
       inputs: { x: float(2, 3, 8), g: float(8), b: float(8) },
+    },
+  ],
+  PavlovLinear: [
+    { fn: ({ x, w, b }) => linear({ x, w, b }), inputs: { x: float(6, 5), w: float(5, 7), b: float(7) } },
+    {
+      fn: ({ x, w, b }) => tf.grads((x, w, b) => tf.sum(tf.square(linear({ x, w, b }))))([x, w, b]),
+      inputs: { x: float(6, 5), w: float(5, 7), b: float(7) },
     },
   ],
   PavlovLogSoftmax: [

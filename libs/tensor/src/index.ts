@@ -15,6 +15,7 @@ export { gradientBuffers, gradientOutputs, gradientsOf, type GradientResult, typ
 export { layerNorm } from './primitives/layer-norm';
 export { gelu } from './primitives/gelu';
 export { softmax } from './primitives/softmax';
+export { linear } from './primitives/linear';
 export { embedding } from './primitives/embedding';
 export { causalAttention } from './primitives/causal-attention';
 export { cachedAttention, type CachedAttentionInput, type CachedAttentionOutput } from './primitives/cached-attention';

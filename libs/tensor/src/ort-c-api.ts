@@ -37,6 +37,16 @@ const functions = {
   addSessionConfigEntry: [130, status, [pointer, 'str', 'str']],
 } as const;
 
+/**
+ * Threads wait for work awake for as long as a small operator takes, then sleep. Waking a thread costs about as much, some
+ * 300 times in a training step; threads that never sleep starve whatever else runs on the machine, and each other: on two
+ * busy cores a step takes two to five times as long.
+ */
+const sessionConfig = {
+  'session.intra_op.allow_spinning': '1',
+  'session.intra_op.spin_duration_us': '50',
+} as const;
+
 type Pointer = bigint;
 type Native = ((...args: unknown[]) => Pointer | null) & {
   async(...args: unknown[]): void;
@@ -231,9 +241,8 @@ async function createSession(loaded: Runtime, options: SessionOptions): Promise<
   try {
     check(api, api.setIntraOpThreads(sessionOptions, options.threads));
     check(api, api.setGraphOptimizationLevel(sessionOptions, optimizeAll));
-    // Threads that spin for work starve whatever else runs on the machine, and each other: on two busy cores a training step
-    // takes two to five times as long. On idle cores it makes little difference.
-    check(api, api.addSessionConfigEntry(sessionOptions, 'session.intra_op.allow_spinning', '0'));
+    for (const [key, value] of Object.entries(sessionConfig))
+      check(api, api.addSessionConfigEntry(sessionOptions, key, value));
     const { model } = options;
     const out = pointers(1);
     const args = [env, addressOf(model), model.length, sessionOptions, addressOf(out)];

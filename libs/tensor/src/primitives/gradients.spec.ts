@@ -9,6 +9,7 @@ import { embedding } from './embedding';
 import { entropy } from './entropy';
 import { gelu } from './gelu';
 import { layerNorm } from './layer-norm';
+import { linear } from './linear';
 import { softmax } from './softmax';
 import { tokenLogprobs } from './token-logprobs';
 
@@ -27,6 +28,7 @@ const few = () => tf.tensor1d(tokens, 'int32');
 const primitives: Primitive[] = [
   { name: 'layerNorm', fn: ({ x, g, b }) => layerNorm(x, g, b), inputs: { x: [3, 2, 6], g: [6], b: [6] } },
   { name: 'gelu', fn: ({ x }) => gelu(x), inputs: { x: [4, 7] } },
+  { name: 'linear', fn: ({ x, w, b }) => linear({ x, w, b }), inputs: { x: [4, 3], w: [3, 5], b: [5] } },
   { name: 'softmax', fn: ({ x }) => softmax(x), inputs: { x: [4, 7] } },
   { name: 'embedding, ids repeated', fn: ({ x }) => embedding(x, few()), inputs: { x: [5, 3] } },
   { name: 'embedding, more rows than ids', fn: ({ x }) => embedding(x, few()), inputs: { x: [9, 3] } },

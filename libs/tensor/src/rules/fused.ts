@@ -4,7 +4,7 @@ import { matMul, reshape } from './matmul';
 // prettier-ignore
 type Name =
   | 'PavlovAddAt' | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLogSoftmax' | 'PavlovMatMul'
-  | 'PavlovTakeLast';
+  | 'PavlovLinear' | 'PavlovTakeLast';
 
 /** Kernels of our own: what ONNX Runtime does in one operator and tfjs in several. See primitives/ for what they compute. */
 export const fusedRules: Rules<Name> = {
@@ -30,6 +30,9 @@ export const fusedRules: Rules<Name> = {
 
   PavlovLogSoftmax: ({ x }, _, builder) =>
     builder.node('LogSoftmax', [x], { shape: x.shape, dtype: 'float32', attributes: { axis: -1 } }),
+
+  PavlovLinear: ({ x, w, b }, _, builder) =>
+    builder.node('Gemm', [x, w, b], { shape: [x.shape[0], w.shape[1]], dtype: 'float32' }),
 
   PavlovMatMul: ({ a, b }, attributes, builder) => matMul(builder, [a, b], attributes),
 

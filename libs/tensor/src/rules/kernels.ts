@@ -72,6 +72,7 @@ export type Kernels = Record<UnaryKernel, Unary> &
     PavlovCachedAttention: Kernel<Record<'q' | 'k' | 'v' | 'pastK' | 'pastV' | 'lengths' | 'total', Operand>>;
     PavlovGelu: Unary;
     PavlovLogSoftmax: Unary;
+    PavlovLinear: Kernel<{ x: Operand; w: Operand; b: Operand }>;
     PavlovLayerNorm: Kernel<{ x: Operand; gamma: Operand; beta: Operand }, { epsilon: number }>;
     PavlovMatMul: Kernel<{ a: Operand; b: Operand }, tf.BatchMatMulAttrs & { alpha: number }>;
     PavlovTakeLast: Kernel<{ x: Operand; indices: Operand }>;
