@@ -36,8 +36,9 @@ export interface Watch {
   alarms(): number;
 }
 
-/** Errors that say that training went wrong, and not its surroundings. */
+/** Errors that say that training went wrong, or what it learns from, and not its surroundings. */
 const breakdowns: readonly ErrorCode[] = [
+  'REWARD_INVALID',
   'NON_FINITE',
   'KL_EXPLODED',
   'ENTROPY_COLLAPSED',
@@ -105,10 +106,14 @@ export function openWatch(
     keepLastGood: async (error) => {
       if (!(error instanceof PavlovError) || !breakdowns.includes(error.code) || good.iteration === 0) return error;
       const id = lastGoodIdOf(job.jobId);
-      await publishCheckpoint(context, { ...policy, ...good, id, kind: 'policy' });
-      const { hint } = error.body;
-      const kept = `The policy of iteration ${good.iteration}, the last that was sound, is kept as ${id}.`;
-      return new PavlovError({ ...error.body, hint: `${hint} ${kept}` }, { cause: error });
+      const which = `The policy of iteration ${good.iteration}, the last that was sound,`;
+      // Whatever hinders the keeping, such as what an earlier attempt has kept, what broke the run is to be told.
+      const kept = await publishCheckpoint(context, { ...policy, ...good, id, kind: 'policy' }).then(
+        () => `${which} is kept as ${id}.`,
+        (reason: unknown) => `${which} could not be kept: ${PavlovError.from(reason).message}`,
+      );
+      const hint = `${error.body.hint} ${kept}`;
+      return new PavlovError({ ...error.body, hint }, { cause: error });
     },
   };
 }
