@@ -228,6 +228,7 @@ function checkRoom({ config, maxPromptTokens, maxNewTokens }: DecoderShape): voi
 function notFinite({ purpose, step }: GenerateOptions): PavlovError {
   return new PavlovError({
     code: 'NON_FINITE',
+    field: 'probabilities',
     message: `The model’s probabilities are not numbers (${purpose}, step ${step}).`,
     hint: 'Its weights have diverged: lower the learning rate of the stage that trained it.',
   });
