@@ -23,7 +23,7 @@ import { byCategory, compare, figuresOf, gradeShares, mean, sampleTable, type An
 
 export const train: Train<'evaluation'> = async (context) => {
   const { config, seed, store, job } = context;
-  const engine = await createEngine({ threads: context.threads });
+  using engine = await createEngine({ threads: context.threads });
   const all = await readRows(store, { id: config.prompts, kind: 'prompts' });
   const prompts = all.slice(0, config.maxPrompts ?? all.length);
   const reward = config.reward === undefined ? undefined : await loadRewardModel(store, config.reward);
@@ -103,7 +103,6 @@ export const train: Train<'evaluation'> = async (context) => {
     },
     fence: context.fence,
   });
-  engine.dispose();
   return {
     metrics: Object.assign({}, ...evaluations.map((each) => figuresOf(each, `${each.name}/`))),
     tokens: throughput.tokens,

@@ -22,7 +22,7 @@ import { describeRows, gradeResponse, serialiseRows, simulateRanking } from '@pa
 import { createGenerator } from '@pavlov/model';
 import { randomStream } from '@pavlov/random';
 import { type StageOutcome, type Train, type TrainerContext } from '@pavlov/service-kit';
-import { createEngine } from '@pavlov/tensor';
+import { createEngine, type Engine } from '@pavlov/tensor';
 import { createThroughput, loadCheckpoint, readRows } from '@pavlov/training';
 
 type Context = TrainerContext<'feedback'>;
@@ -50,6 +50,7 @@ async function sampleAndRank(context: Context, labeller: SimulatedLabeller): Pro
   const { policy: policyId, prompts: promptsId } = config;
   if (policyId === undefined || promptsId === undefined)
     throw new TypeError('the config was not checked: a simulated labeller needs a policy and prompts');
+  using engine = await createEngine({ threads: context.threads });
 
   // 1.
   const all = await readRows(store, { id: promptsId, kind: 'prompts' });
@@ -60,7 +61,7 @@ async function sampleAndRank(context: Context, labeller: SimulatedLabeller): Pro
   // 2.
   const answered: AnsweredPrompt[] = [];
   const throughput = createThroughput();
-  const answer = await openAnswerer(context, { policyId, rows });
+  const answer = await openAnswerer(context, { engine, policyId, rows });
   const promptsPerBatch = Math.max(1, Math.floor(config.batchSize / config.answersPerPrompt));
   for (let start = 0; start < rows.length; start += promptsPerBatch) {
     await context.checkpoint();
@@ -101,9 +102,11 @@ async function sampleAndRank(context: Context, labeller: SimulatedLabeller): Pro
 }
 
 /** Loads the policy once; each call samples K answers per prompt and drops those that repeat another. */
-async function openAnswerer(context: Context, { policyId, rows }: { policyId: string; rows: readonly PromptRow[] }) {
+async function openAnswerer(
+  context: Context,
+  { engine, policyId, rows }: { engine: Engine; policyId: string; rows: readonly PromptRow[] },
+) {
   const { config, seed, store } = context;
-  const engine = await createEngine({ threads: context.threads });
   const { model, parameters, tokenizer } = await loadCheckpoint(store, { id: policyId, head: 'lm' });
   const encoded = new Map(rows.map(({ prompt }) => [prompt, tokenizer.encodePrompt(prompt)]));
   const maxPromptTokens = Math.max(...[...encoded.values()].map((ids) => ids.length));

@@ -46,7 +46,7 @@ import { openWatch } from './watch';
 
 export const train: Train<'ppo'> = async (context) => {
   const { config, seed, store } = context;
-  const engine = await createEngine({ threads: context.threads });
+  using engine = await createEngine({ threads: context.threads });
 
   const policy = await loadCheckpoint(store, { id: config.policy, head: 'lm' });
   const { tokenizer } = policy;
@@ -255,7 +255,6 @@ export const train: Train<'ppo'> = async (context) => {
       metrics,
     });
   await publishCheckpoint(context, { ...policy, kind: 'policy', metrics }); // last: the job is done when its own is there
-  engine.dispose();
   return { metrics, tokens: throughput.tokens };
 };
 

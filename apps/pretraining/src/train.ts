@@ -20,7 +20,7 @@ import { compileLmStep, createLearner, createThroughput, publishCheckpoint, read
 
 export const train: Train<'pretraining'> = async (context) => {
   const { config, seed, store } = context;
-  const engine = await createEngine({ threads: context.threads });
+  using engine = await createEngine({ threads: context.threads });
 
   // 1.
   const documents = (await readRows(store, { id: config.dataset, kind: 'text' })).map((row) => row.text);
@@ -81,7 +81,6 @@ export const train: Train<'pretraining'> = async (context) => {
   const metrics: Record<string, number> =
     heldOutLoss === undefined ? {} : { heldOutLoss, perplexity: Math.exp(heldOutLoss) };
   await publishCheckpoint(context, { kind: 'policy', model, parameters, tokenizerFiles: files, metrics });
-  engine.dispose();
   return { metrics, tokens: throughput.tokens };
 };
 

@@ -22,7 +22,7 @@ import { sampleAnswers } from './scale';
 
 export const train: Train<'reward-modeling'> = async (context) => {
   const { config, store } = context;
-  const engine = await createEngine({ threads: context.threads });
+  using engine = await createEngine({ threads: context.threads });
 
   // 1.
   const policy = await loadCheckpoint(store, { id: config.policy, head: 'lm' });
@@ -87,7 +87,6 @@ export const train: Train<'reward-modeling'> = async (context) => {
     members: weights,
     metrics,
   });
-  engine.dispose();
   return { metrics, tokens: throughput.tokens };
 };
 

@@ -37,7 +37,7 @@ import { openSelection } from './selection';
 
 export const train: Train<'sft'> = async (context) => {
   const { config, seed, store } = context;
-  const engine = await createEngine({ threads: context.threads });
+  using engine = await createEngine({ threads: context.threads });
 
   // 1.
   const policy = await loadCheckpoint(store, { id: config.policy, head: 'lm' });
@@ -131,7 +131,6 @@ export const train: Train<'sft'> = async (context) => {
 
   // 6.
   await publishCheckpoint(context, { ...policy, parameters: best ?? parameters, kind: 'policy', metrics });
-  engine.dispose();
   return { metrics, tokens: throughput.tokens };
 };
 

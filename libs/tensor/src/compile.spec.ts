@@ -297,4 +297,22 @@ describe('createEngine', () => {
     engine.dispose();
     await expect(fn.run({ x: new Float32Array(4) })).rejects.toThrow('was disposed');
   });
+
+  it('releases it at the end of a block that fails, too', async () => {
+    let fn: CompiledFunction | undefined;
+    const work = async () => {
+      using engine = await createEngine();
+      fn = await engine.compile(({ x }) => ({ y: tf.neg(x) }), { x: vector });
+      throw new Error('in the middle of it');
+    };
+    await expect(work()).rejects.toThrow('in the middle of it');
+    await expect(fn!.run({ x: new Float32Array(4) })).rejects.toThrow('was disposed');
+  });
+
+  it('compiles nothing once disposed, not even what had begun', async () => {
+    const engine = await createEngine();
+    const compiling = engine.compile(({ x }) => ({ y: tf.neg(x) }), { x: vector }, { name: 'late' });
+    engine.dispose();
+    await expect(compiling).rejects.toThrow('"late" cannot be compiled: the engine was disposed');
+  });
 });

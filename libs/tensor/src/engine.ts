@@ -28,14 +28,15 @@ export interface EngineOptions {
   readonly binding?: Binding['name'];
 }
 
-export interface Engine {
+/** To be declared with `using`: then whatever it compiled is released at the end of the block, be it by an error. */
+export interface Engine extends Disposable {
   readonly backend: BackendName;
   readonly threads: number;
   /** How ONNX Runtime is reached; undefined on other backends. 'node' works, but copies outputs and blocks the event loop. */
   readonly binding: Binding['name'] | undefined;
   /** Makes `fn` runnable for tensors of exactly the shapes in `signature`. */
   compile(fn: TensorFunction, signature: Signature, options?: CompileOptions): Promise<CompiledFunction>;
-  /** Releases every function that this engine compiled. */
+  /** Releases every function that this engine compiled, and compiles no more. */
   dispose(): void;
 }
 
@@ -60,13 +61,24 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     compiler = await eagerCompiler(backend);
   }
   const compiled = new Set<CompiledFunction>();
+  let disposed = false;
+  const dispose = (): void => {
+    disposed = true;
+    for (const fn of compiled) fn.dispose();
+    compiled.clear();
+  };
   return {
     backend,
     threads,
     binding: binding?.name,
     async compile(fn, signature, options = {}) {
-      const result = await compiler(resolveSource(fn, signature, options));
+      const source = resolveSource(fn, signature, options);
+      const result = await compiler(source);
       compiled.add(result);
+      if (disposed) {
+        dispose(); // It may have been disposed while this one was being compiled.
+        throw new Error(`"${source.name}" cannot be compiled: the engine was disposed`);
+      }
       return {
         ...result,
         dispose() {
@@ -75,10 +87,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
         },
       };
     },
-    dispose() {
-      for (const fn of compiled) fn.dispose();
-      compiled.clear();
-    },
+    dispose,
+    [Symbol.dispose]: dispose,
   };
 }
 
