@@ -1,3 +1,7 @@
+/** @jest-environment ./libs/testing/src/native-arrays-environment.ts */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { createEngine } from './engine';
@@ -25,3 +29,22 @@ it('survives garbage collection: nothing that native code points to is collected
   }
   engine.dispose();
 });
+
+it.each(['c-api', 'node'] as const)(
+  'leaves a profile of each function where one is asked for (%s)',
+  async (binding) => {
+    const profileFolder = await mkdtemp(join(tmpdir(), 'pavlov-profile-'));
+    const spec = { shape: [4, 4], dtype: 'float32' } as const;
+    const engine = await createEngine({ threads: 1, binding, profileFolder });
+    const fn = await engine.compile(({ x }) => ({ y: tf.matMul(x, x) }), { x: spec }, { name: 'square' });
+    await fn.run({ x: new Float32Array(16) });
+    engine.dispose();
+    const files = await readdir(profileFolder);
+    expect(files).toEqual([expect.stringMatching(/^square_.*\.json$/)]);
+    const events = JSON.parse(await readFile(join(profileFolder, files[0]), 'utf8')) as {
+      args?: { op_name?: string };
+    }[];
+    expect(events.map(({ args }) => args?.op_name)).toContain('Gemm');
+    await rm(profileFolder, { recursive: true });
+  },
+);

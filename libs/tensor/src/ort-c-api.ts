@@ -26,6 +26,7 @@ const functions = {
   createSessionFromArray: [8, status, [pointer, pointer, 'size_t', pointer, pointer]],
   run: [9, status, [pointer, pointer, pointer, pointer, 'size_t', pointer, 'size_t', pointer]],
   createSessionOptions: [10, status, [pointer]],
+  enableProfiling: [14, status, [pointer, process.platform === 'win32' ? 'str16' : 'str']],
   setGraphOptimizationLevel: [23, status, [pointer, 'int']],
   setIntraOpThreads: [24, status, [pointer, 'int']],
   createTensorWithData: [49, status, [pointer, pointer, 'size_t', pointer, 'size_t', 'int', pointer]],
@@ -243,7 +244,8 @@ async function createSession(loaded: Runtime, options: SessionOptions): Promise<
     check(api, api.setGraphOptimizationLevel(sessionOptions, optimizeAll));
     for (const [key, value] of Object.entries(sessionConfig))
       check(api, api.addSessionConfigEntry(sessionOptions, key, value));
-    const { model } = options;
+    const { model, profile } = options;
+    if (profile !== undefined) check(api, api.enableProfiling(sessionOptions, profile));
     const out = pointers(1);
     const args = [env, addressOf(model), model.length, sessionOptions, addressOf(out)];
     check(api, await inBackground(api.createSessionFromArray, args));

@@ -8,11 +8,15 @@ import type { TypedArray } from './signature';
 
 type OnnxRuntime = typeof onnxruntime;
 
-async function createSession(ort: OnnxRuntime, { model, inputs, outputs, threads }: SessionOptions): Promise<Session> {
+async function createSession(
+  ort: OnnxRuntime,
+  { model, inputs, outputs, threads, profile }: SessionOptions,
+): Promise<Session> {
   const session = await ort.InferenceSession.create(model, {
     intraOpNumThreads: threads,
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
+    ...(profile !== undefined && { enableProfiling: true, profileFilePrefix: profile }),
   });
   const tensor = (spec: NamedSpec, array: TypedArray) => [spec.name, new ort.Tensor(spec.dtype, array, spec.shape)];
   return {

@@ -10,6 +10,8 @@ export interface SessionOptions {
   readonly inputs: readonly NamedSpec[];
   readonly outputs: readonly NamedSpec[];
   readonly threads: number;
+  /** Path that the file of a profile begins with; without one there is no profile. */
+  readonly profile?: string;
 }
 
 export interface RunArrays {
