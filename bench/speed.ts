@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { describeEnvironment, environmentOf, versionsOf, type Environment } from './speed/environment';
 import { readOptions, usage, UsageError, type Options } from './speed/options';
-import { measureProfiles, profileTable } from './speed/profile';
+import { measureProfiles, profiledPhases, profileTable } from './speed/profile';
 import { footnotes, rowsOf, table } from './speed/report';
 import { measureScaling, scalingTable } from './speed/scaling';
 import { shapes } from './speed/shapes';
@@ -70,8 +70,8 @@ async function runScaling(options: Options, { write }: Output): Promise<void> {
 }
 
 async function runProfile(options: Options, { write }: Output): Promise<void> {
-  const profiled = options.phases.filter((phase) => phase === 'train' || phase === 'score' || phase === 'generate');
-  const rows = await measureProfiles(casesOf({ ...options, phases: profiled }), options);
+  const phases = profiledPhases.filter((phase) => options.phases.includes(phase));
+  const rows = await measureProfiles(casesOf({ ...options, phases }), options);
   write({ rows });
   console.log(profileTable(rows));
 }

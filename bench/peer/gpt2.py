@@ -290,8 +290,9 @@ def generation():
     batch, prompt_length, steps = args.batch, args.prompt, args.answer
     prompts = tokens(batch, prompt_length)
     room = prompt_length + steps
-    shape = (args.layers, 2, batch, args.heads, room, args.width // args.heads)
-    caches = torch.zeros(shape)
+    shape = (batch, args.heads, room, args.width // args.heads)
+    # A tensor of its own for each: torch.compile copies whole what it changes a view of.
+    caches = [(torch.zeros(shape), torch.zeros(shape)) for _ in range(args.layers)]
     places = torch.arange(room)
 
     def growing(layer, start, end):

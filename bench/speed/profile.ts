@@ -1,16 +1,20 @@
 import { columns } from './report';
 import { measureOurs } from './sides';
 import { shapes } from './shapes';
-import type { Case, Task } from './task';
+import type { Case, Phase, Task } from './task';
 
 /** A row as `--json` writes it. */
 export interface ProfileRow extends Case {
+  /** The compiled function. */
+  readonly graph: string;
   readonly operator: string;
-  /** Of one training step, one scoring, or one prompt and one token after it. */
+  /** Of one run of the graph. */
   readonly milliseconds: number;
   /** Of the graph, 0–1. */
   readonly share: number;
 }
+
+export const profiledPhases = ['train', 'score', 'generate'] as const satisfies readonly Phase[];
 
 /** Where the time of compiled graphs goes, by operator; what happens outside of graphs is not in it. */
 export async function measureProfiles(
@@ -19,10 +23,12 @@ export async function measureProfiles(
 ): Promise<ProfileRow[]> {
   const rows: ProfileRow[] = [];
   for (const one of cases) {
-    const { operators = {} } = await measureOurs({ ...settings, ...one, shape: shapes[one.shape], profile: true });
-    const total = Object.values(operators).reduce((sum, seconds) => sum + seconds, 0);
-    for (const [operator, seconds] of Object.entries(operators).sort(([, a], [, b]) => b - a))
-      rows.push({ ...one, operator, milliseconds: seconds * 1000, share: seconds / total });
+    const { graphs = {} } = await measureOurs({ ...settings, ...one, shape: shapes[one.shape], profile: true });
+    for (const [graph, operators] of Object.entries(graphs)) {
+      const total = Object.values(operators).reduce((sum, seconds) => sum + seconds, 0);
+      for (const [operator, seconds] of Object.entries(operators).sort(([, a], [, b]) => b - a))
+        rows.push({ ...one, graph, operator, milliseconds: seconds * 1000, share: seconds / total });
+    }
   }
   return rows;
 }
@@ -33,13 +39,14 @@ const smallest = 0.01;
 export function profileTable(rows: readonly ProfileRow[]): string {
   const cells = rows
     .filter(({ share }) => share >= smallest)
-    .map(({ phase, shape, batch, operator, milliseconds, share }) => [
+    .map(({ phase, shape, batch, graph, operator, milliseconds, share }) => [
       phase,
       shape,
       String(batch),
+      graph,
       operator,
       milliseconds.toFixed(2),
       `${Math.round(share * 100)} %`,
     ]);
-  return columns([['phase', 'shape', 'batch', 'operator', 'ms', 'share'], ...cells]);
+  return columns([['phase', 'shape', 'batch', 'graph', 'operator', 'ms', 'share'], ...cells]);
 }

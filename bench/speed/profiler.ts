@@ -1,43 +1,27 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InferenceSession } from 'onnxruntime-node';
 import { median } from './stopwatch';
 
-/** Seconds of one run of each graph, by kind of operator. */
+/** Seconds of one run of a graph, by kind of operator. */
 export type Profile = Readonly<Record<string, number>>;
 
-export interface Profiler {
-  /** Ends profiling and adds up what was found. */
-  stop(): Profile;
-}
-
-/**
- * From now on every session writes ONNX Runtime's own profile. Only for sessions that are made by onnxruntime-node's API,
- * which is where the profiler can be reached; the library and its kernels are the same.
- */
-export function startProfiling(): Profiler {
+/** Runs `work` with a folder for an engine's profiles, and reads what it finds there, by the names of the functions. */
+export async function withProfiles<R>(
+  work: (profileFolder: string) => Promise<R>,
+): Promise<{ result: R; graphs: Record<string, Profile> }> {
   const folder = mkdtempSync(join(tmpdir(), 'pavlov-profile-'));
-  const create = InferenceSession.create.bind(InferenceSession) as (
-    model: Uint8Array,
-    options: InferenceSession.SessionOptions,
-  ) => Promise<InferenceSession>;
-  const sessions: InferenceSession[] = [];
-  const profiled = async (model: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession> => {
-    const profileFilePrefix = join(folder, `session${sessions.length}`);
-    const session = await create(model, { ...options, enableProfiling: true, profileFilePrefix });
-    sessions.push(session);
-    return session;
-  };
-  Object.assign(InferenceSession, { create: profiled });
-  return {
-    stop: () => {
-      for (const session of sessions) session.endProfiling();
-      const profile = readProfiles(folder);
-      rmSync(folder, { recursive: true });
-      return profile;
-    },
-  };
+  try {
+    const result = await work(folder);
+    const graphs = readdirSync(folder).map((file) => {
+      const [name] = file.split('_'); // then the time
+      return [name, readProfile(readFileSync(join(folder, file), 'utf8'))] as const;
+    });
+    const ran = graphs.filter(([, profile]) => Object.keys(profile).length > 0);
+    return { result, graphs: Object.fromEntries(ran) };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** An event of a profile. */
@@ -51,16 +35,13 @@ interface TraceEvent {
 }
 
 /**
- * Adds the nodes of all graphs up by operator. A node counts with the median over its runs, all but the first, which
+ * Adds the nodes of a graph up by operator. A node counts with the median over its runs, all but the first, which
  * allocates: a process that gets in the way is not mistaken for a slow operator.
  */
-function readProfiles(folder: string): Profile {
+function readProfile(text: string): Profile {
   const operators: Record<string, number> = {};
-  for (const file of readdirSync(folder)) {
-    const events = JSON.parse(readFileSync(join(folder, file), 'utf8')) as TraceEvent[];
-    for (const { operator, durations } of nodesOf(events).values()) {
-      operators[operator] = (operators[operator] ?? 0) + median(durations) / 1e6;
-    }
+  for (const { operator, durations } of nodesOf(JSON.parse(text) as TraceEvent[]).values()) {
+    operators[operator] = (operators[operator] ?? 0) + median(durations) / 1e6;
   }
   return operators;
 }

@@ -31,8 +31,8 @@ export interface Measurement {
   readonly losses?: readonly number[];
   /** What part of the whole, 0–1: of a training step, clipping and AdamW; of an update of PPO, sampling; … */
   readonly shares?: Readonly<Record<string, number>>;
-  /** Of a profile: seconds of one call, by kind of operator. */
-  readonly operators?: Readonly<Record<string, number>>;
+  /** Of a profile: for each graph, by name, the seconds of one run by kind of operator. */
+  readonly graphs?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly versions: Readonly<Record<string, string | number>>;
 }
 

@@ -1,10 +1,10 @@
 /** Measures one task in a process of its own: `node speed.worker.js '<task as JSON>'` prints one line of JSON. */
-import { createEngine, type Engine } from '@pavlov/tensor';
+import { createEngine, type Engine, type EngineOptions } from '@pavlov/tensor';
 import { version as onnxruntime } from 'onnxruntime-node/package.json';
 import { compileGeneration, compileScoring } from './infer';
 import { compileRead, compileSgemm } from './machine';
 import { measurePpo } from './ppo';
-import { startProfiling } from './profiler';
+import { withProfiles } from './profiler';
 import { measure, median, peakMib } from './stopwatch';
 import type { Measurement, Task } from './task';
 import { compileTraining } from './train';
@@ -67,20 +67,22 @@ async function firstLosses(engine: Engine, task: Task, count: number): Promise<n
   return losses;
 }
 
-async function measureProfiled(task: Task): Promise<Result> {
-  const profiler = startProfiling();
-  const engine = await createEngine({ threads: task.threads, binding: 'node' });
-  const measured = await measureTask(engine, task);
-  return { ...measured, operators: profiler.stop() };
+async function measureWith(options: EngineOptions, task: Task): Promise<Measurement> {
+  using engine = await createEngine(options);
+  const versions = { node: process.version, onnxruntime, binding: engine.binding ?? engine.backend };
+  return { ...(await measureTask(engine, task)), versions };
+}
+
+async function measureProfiled(task: Task): Promise<Measurement> {
+  const { threads } = task;
+  const { result, graphs } = await withProfiles((profileFolder) => measureWith({ threads, profileFolder }, task));
+  return { ...result, graphs };
 }
 
 async function main(): Promise<void> {
   const task = JSON.parse(process.argv[2]) as Task;
-  const engine = await createEngine({ threads: task.threads });
-  const result = task.profile ? await measureProfiled(task) : await measureTask(engine, task);
-  const versions = { node: process.version, onnxruntime, binding: engine.binding ?? engine.backend };
-  process.stdout.write(`${JSON.stringify({ ...result, versions } satisfies Measurement)}\n`);
-  engine.dispose();
+  const measured = task.profile ? await measureProfiled(task) : await measureWith({ threads: task.threads }, task);
+  process.stdout.write(`${JSON.stringify(measured)}\n`);
 }
 
 void main();
