@@ -3,11 +3,14 @@ import {
   embedding,
   parameterSignature,
   tf,
+  type Buffers,
   type CompiledFunction,
   type Engine,
+  type Parameters,
   type Signature,
 } from '@pavlov/tensor';
 import type { TransformerConfig } from './config';
+import { createStepWeights, decodeStep } from './decode-step';
 import { lmLogits, trunk, type Weights } from './forward';
 import { transformerLayout } from './layout';
 
@@ -26,8 +29,10 @@ export interface DecoderShape {
  * Both give the `probabilities` [n, V] of each row's next token.
  */
 export interface Decoder {
-  /** Whole prompts, `tokens` int32 [n, P], right-padded. */
+  /** Whole prompts, `tokens` int32 [n, P], right-padded; reads the parameters as they are. */
   prefill(rows: number): Promise<CompiledFunction>;
+  /** The weights as steps read them. Valid until the next call. */
+  stepWeights(parameters: Parameters): Promise<Buffers>;
   /** One more token per row, `tokens` int32 [n]. */
   step(rows: number): Promise<CompiledFunction>;
   /** Floats of one row of a cache. */
@@ -37,16 +42,15 @@ export interface Decoder {
 }
 
 /** Compiles each graph when its number of rows is first asked for. */
-export function createDecoder(engine: Engine, shape: DecoderShape): Decoder {
+export async function createDecoder(engine: Engine, shape: DecoderShape): Promise<Decoder> {
   const { config, maxPromptTokens, maxNewTokens } = shape;
   const { heads, width, layers } = config;
   const cacheNames = Array.from({ length: layers }, (_, layer) => [`pastK${layer}`, `pastV${layer}`]).flat();
   const inPlace = Object.fromEntries(cacheNames.map((name) => [presentOf(name), name]));
-  const one = (): tf.Tensor => tf.scalar(1, 'int32');
+  const stepWeights = await createStepWeights(engine, config);
   const common = (rows: number): Signature => {
     const cache = [rows, heads, maxPromptTokens + maxNewTokens, width / heads];
     return {
-      ...parameterSignature(transformerLayout(config, 'lm')),
       ...Object.fromEntries(cacheNames.map((name) => [name, { shape: cache, dtype: 'float32' as const }])),
       positions: { shape: [rows], dtype: 'int32' },
       temperature: { shape: [1], dtype: 'float32' },
@@ -59,7 +63,7 @@ export function createDecoder(engine: Engine, shape: DecoderShape): Decoder {
         const given = {
           ids: tf.reshape(tokens, [rows * maxPromptTokens]),
           positions: tf.tile(tf.range(0, maxPromptTokens, 1, 'int32'), [rows]),
-          lengths: tf.add(positions, one()),
+          lengths: tf.add(positions, tf.scalar(1, 'int32')),
           total: tf.tensor1d([maxPromptTokens], 'int32'),
         };
         const { hidden, caches } = decode(rest, given, { config, rows }); // [n·P, C]
@@ -67,19 +71,18 @@ export function createDecoder(engine: Engine, shape: DecoderShape): Decoder {
         const last = tf.gather(hidden, tf.add<tf.Tensor1D>(rowStarts, positions)); // [n, C]
         return { probabilities: nextToken(rest, { hidden: last, temperature }, config), ...caches };
       },
-      { ...common(rows), tokens: { shape: [rows, maxPromptTokens], dtype: 'int32' } },
+      {
+        ...parameterSignature(transformerLayout(config, 'lm')),
+        ...common(rows),
+        tokens: { shape: [rows, maxPromptTokens], dtype: 'int32' },
+      },
       { name: 'decoder-prefill', inPlace },
     );
   const compileStep = (rows: number): Promise<CompiledFunction> =>
     engine.compile(
-      ({ tokens, positions, temperature, ...rest }) => {
-        const lengths = tf.add(positions, one());
-        const total = tf.max(lengths, 0, true); // [1]
-        const { hidden, caches } = decode(rest, { ids: tokens, positions, lengths, total }, { config, rows }); // [n, C]
-        return { probabilities: nextToken(rest, { hidden, temperature }, config), ...caches };
-      },
-      { ...common(rows), tokens: { shape: [rows], dtype: 'int32' } },
-      { name: 'decoder-step', inPlace },
+      ({ tokens, positions, temperature, ...inputs }) => decodeStep({ inputs, tokens, positions, temperature }, config),
+      { ...stepWeights.signature, ...common(rows), tokens: { shape: [rows], dtype: 'int32' } },
+      { name: 'decoder-step', inPlace, threads: threadsFor(config, rows) },
     );
 
   const prefills = new Map<number, CompiledFunction>();
@@ -95,11 +98,19 @@ export function createDecoder(engine: Engine, shape: DecoderShape): Decoder {
   };
   return {
     prefill: (rows) => once(prefills, rows, compilePrefill),
+    stepWeights: (parameters) => stepWeights.load(parameters),
     step: (rows) => once(steps, rows, compileStep),
     cacheRow: width * (maxPromptTokens + maxNewTokens),
     cacheNames,
-    dispose: () => [...prefills.values(), ...steps.values()].forEach((compiled) => compiled.dispose()),
+    dispose: () => [stepWeights, ...prefills.values(), ...steps.values()].forEach((compiled) => compiled.dispose()),
   };
+}
+
+/** Multiplications that make it worthwhile to wake one more thread, some thirty times in a step. */
+const workPerThread = 64 * 2 ** 20;
+
+function threadsFor({ layers, width, vocabSize }: TransformerConfig, rows: number): number {
+  return Math.ceil((rows * width * (12 * layers * width + vocabSize)) / workPerThread);
 }
 
 const presentOf = (cacheName: string): string => cacheName.replace('past', 'present');
@@ -123,12 +134,9 @@ function decode(
   const count = ids.shape[0];
   const caches: Record<string, tf.Tensor> = {};
   const attend = (qkv: tf.Tensor, layer: number): tf.Tensor => {
-    const [q, k, v] = tf.split(qkv, 3, 1).map((one) => tf.reshape(one, [rows, count / rows, width])); // [n, T, C]
     const [nameK, nameV] = [`pastK${layer}`, `pastV${layer}`];
     const { y, presentK, presentV } = cachedAttention({
-      q,
-      k,
-      v,
+      qkv: tf.reshape(qkv, [rows, count / rows, 3 * width]),
       pastK: inputs[nameK],
       pastV: inputs[nameV],
       lengths,

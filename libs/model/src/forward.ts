@@ -75,11 +75,16 @@ export function trunk(
  * Next-token logits with tied embeddings: hidden [N, C] → [N, V]. PAD gets a logit so low that its probability is exactly
  * zero. Every log-prob of the project starts here — in sampling, scoring and training — so all agree on it.
  */
-export function lmLogits(weights: Weights, hidden: tf.Tensor, { vocabSize, padId }: TransformerConfig): tf.Tensor {
+export function lmLogits(weights: Weights, hidden: tf.Tensor, config: TransformerConfig): tf.Tensor {
   const logits = tf.matMul(hidden, weights['transformer.wte.weight'], false, true); // [N, V]
+  return tf.add(logits, padMask(config));
+}
+
+/** What is added to logits: [V], zero but for PAD. */
+export function padMask({ vocabSize, padId }: TransformerConfig): tf.Tensor {
   const mask = new Float32Array(vocabSize);
   mask[padId] = padLogit;
-  return tf.add(logits, tf.tensor1d(mask));
+  return tf.tensor1d(mask);
 }
 
 /** Finite, so that p · log p stays a number in entropies. */

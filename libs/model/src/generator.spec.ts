@@ -1,4 +1,4 @@
-import { createEngine, type Engine, type Parameters } from '@pavlov/tensor';
+import { copyParameters, createEngine, type Engine, type Parameters } from '@pavlov/tensor';
 import { installMatchers, tolerances } from '@pavlov/testing';
 import type { TransformerConfig } from './config';
 import { createGenerator, type GenerateOptions } from './generator';
@@ -74,6 +74,37 @@ describe('createGenerator', () => {
     expect(await sample({})).toEqual(original);
     for (const change of [{ seed: 12 }, { purpose: 'other' }, { step: 3 }])
       expect(await sample(change)).not.toEqual(original);
+  });
+
+  it('gives the same bytes on any number of threads', async () => {
+    // Large enough for a step to be shared among threads.
+    const large = { vocabSize: 2048, contextLength: 12, layers: 2, heads: 4, width: 256, padId: 1 };
+    const weights = shakenParameters(large, 'lm', 3);
+    const many = randomSequences(Array(70).fill(4) as number[], large.vocabSize, 9);
+    const [first, second] = await Promise.all(
+      [1, 2].map(async (threads) => {
+        using shared = await createEngine({ threads });
+        const generator = await createGenerator(shared, {
+          config: large,
+          batch: 64,
+          maxPromptTokens: 4,
+          maxNewTokens: 4,
+        });
+        return await generator.generate({ ...sampling, parameters: weights, prompts: many });
+      }),
+    );
+    expect(second).toEqual(first);
+  });
+
+  it('reads the weights as they are when it is called', async () => {
+    const generator = await generatorOf(5);
+    const changing = copyParameters(parameters);
+    const before = await generator.generate({ ...sampling, parameters: changing });
+    for (const view of Object.values(changing.views)) view.forEach((value, i) => (view[i] = 0.9 * value));
+    const after = await generator.generate({ ...sampling, parameters: changing });
+    expect(after.responses).not.toEqual(before.responses);
+    const expected = await rescore(after.responses, { temperature: sampling.temperature, weights: changing });
+    after.logprobs.forEach((row, index) => expect(row).toBeAllClose(expected[index], tolerances.logprob));
   });
 
   it('is greedy at temperature 0', async () => {

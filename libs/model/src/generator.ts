@@ -67,7 +67,7 @@ interface Row {
 export async function createGenerator(engine: Engine, shape: DecoderShape): Promise<Generator> {
   const { config, batch, maxPromptTokens, maxNewTokens } = shape;
   checkRoom(shape);
-  const decoder = createDecoder(engine, shape);
+  const decoder = await createDecoder(engine, shape);
   await decoder.prefill(batch);
   await decoder.step(batch);
   const admitted = Math.max(1, Math.floor(batch / 4));
@@ -111,6 +111,7 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
     });
     temperature[0] = options.temperature === 0 ? 1 : options.temperature;
     const hasEnded = (row: Row): boolean => row.response.length === maxNewTokens || (row.finished && stopAtEos);
+    const weights = await decoder.stepWeights(parameters);
     let computed = 0;
     let waiting = rows;
     /** Row of each slot that is taken; the taken ones come first. */
@@ -174,7 +175,7 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
       }
       const { feeds, into } = slice(0, size);
       const step = await decoder.step(size);
-      await step.run({ ...parameters.views, ...feeds, tokens: tokens.subarray(0, size) }, into);
+      await step.run({ ...weights, ...feeds, tokens: tokens.subarray(0, size) }, into);
       computed += size;
       sampleFrom(0);
     }

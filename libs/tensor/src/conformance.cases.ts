@@ -7,6 +7,7 @@ import { gelu } from './primitives/gelu';
 import { layerNorm } from './primitives/layer-norm';
 import { entropy } from './primitives/entropy';
 import { linear } from './primitives/linear';
+import { linearColumns } from './primitives/linear-columns';
 import { tokenLogprobs } from './primitives/token-logprobs';
 
 type Tensors = Record<string, tf.Tensor>;
@@ -96,9 +97,9 @@ const differentiated =
 
 const cache = float(2, 2, 6, 8);
 const attention: Pick<ConformanceCase, 'fn' | 'range'> = {
-  fn: ({ q, k, v, pastK, pastV }) => {
+  fn: ({ qkv, pastK, pastV }) => {
     const prompt = { lengths: tf.tensor1d([3, 1], 'int32'), total: tf.tensor1d([3], 'int32') };
-    const { presentK, presentV } = cachedAttention({ q, k, v, pastK, pastV, ...prompt });
+    const { presentK, presentV } = cachedAttention({ qkv, pastK, pastV, ...prompt });
     // Padding leaves nothing that is defined: only the valid positions are compared.
     const valid = tf.tensor([1, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0], [2, 1, 6, 1]);
     return [tf.mul(presentK, valid), tf.mul(presentV, valid)];
@@ -296,7 +297,7 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
   PavlovCachedAttention: [
     {
       ...attention,
-      inputs: { q: float(2, 3, 16), k: float(2, 3, 16), v: float(2, 3, 16), pastK: cache, pastV: cache },
+      inputs: { qkv: float(2, 3, 48), pastK: cache, pastV: cache },
     },
   ],
   PavlovGelu: [...unary(gelu, [-6, 6]), { fn: differentiated(gelu), inputs: { x: float(50) }, range: [-6, 6] }],
@@ -305,6 +306,16 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
     {
       fn: ({ x, g, b }) => tf.grads((x, g, b) => tf.sum(tf.square(layerNorm(x, g, b))))([x, g, b]),
       inputs: { x: float(2, 3, 8), g: float(8), b: float(8) },
+    },
+  ],
+  PavlovLinearColumns: [
+    {
+      fn: ({ w, b, x }) => linearColumns({ w, b, x }),
+      inputs: { w: float(7, 5), b: float(7, 1), x: float(6, 5) },
+    },
+    {
+      fn: ({ w, b, x }) => linearColumns({ w, b, x, transposed: true }),
+      inputs: { w: float(7, 5), b: float(7, 1), x: float(5, 6) },
     },
   ],
   PavlovLinear: [

@@ -16,6 +16,7 @@ export { layerNorm } from './primitives/layer-norm';
 export { gelu } from './primitives/gelu';
 export { softmax } from './primitives/softmax';
 export { linear } from './primitives/linear';
+export { linearColumns, type LinearColumnsInput } from './primitives/linear-columns';
 export { embedding } from './primitives/embedding';
 export { causalAttention } from './primitives/causal-attention';
 export { cachedAttention, type CachedAttentionInput, type CachedAttentionOutput } from './primitives/cached-attention';

@@ -3,7 +3,7 @@ import { randomStream } from '@pavlov/random';
 import { installMatchers, tolerances } from '@pavlov/testing';
 import { createEngine, type Engine } from '../engine';
 import { tf } from '../tf';
-import { cachedAttention } from './cached-attention';
+import { cachedAttention, type CachedAttentionInput } from './cached-attention';
 import { causalAttention } from './causal-attention';
 
 installMatchers();
@@ -38,7 +38,9 @@ async function decoder(engine: Engine, length: number) {
   const fresh = { shape: [B, length, C], dtype: 'float32' } as const;
   const cache = { shape: [B, H, L, D], dtype: 'float32' } as const;
   return engine.compile(
-    ({ q, k, v, pastK, pastV, lengths, total }) => ({ ...cachedAttention({ q, k, v, pastK, pastV, lengths, total }) }),
+    ({ q, k, v, ...rest }) => ({
+      ...cachedAttention({ qkv: tf.concat([q, k, v], -1), ...(rest as Omit<CachedAttentionInput, 'qkv'>) }),
+    }),
     {
       q: fresh,
       k: fresh,
@@ -112,12 +114,12 @@ describe.each([{ backend: 'onnxruntime' }, { backend: 'onnxruntime', binding: 'n
 
 it('refuses heads of a width that ONNX Runtime cannot use', async () => {
   const engine = await createEngine();
-  const fresh = { shape: [1, 1, 4], dtype: 'float32' } as const;
+  const qkv = { shape: [1, 1, 12], dtype: 'float32' } as const;
   const cache = { shape: [1, 1, 4, 4], dtype: 'float32' } as const;
   const row = { shape: [1], dtype: 'int32' } as const;
   const compiling = engine.compile(
-    ({ q, k, v, pastK, pastV, lengths, total }) => ({ ...cachedAttention({ q, k, v, pastK, pastV, lengths, total }) }),
-    { q: fresh, k: fresh, v: fresh, pastK: cache, pastV: cache, lengths: row, total: row },
+    ({ qkv, pastK, pastV, lengths, total }) => ({ ...cachedAttention({ qkv, pastK, pastV, lengths, total }) }),
+    { qkv, pastK: cache, pastV: cache, lengths: row, total: row },
   );
   await expect(compiling).rejects.toThrow('multiple of 8');
 });

@@ -2,10 +2,8 @@ import { tf } from '../tf';
 import { isTracing, runTraced } from '../trace-backend';
 
 export interface CachedAttentionInput {
-  /** Queries, keys and values of the new positions, [B, T, H·D]. */
-  readonly q: tf.Tensor;
-  readonly k: tf.Tensor;
-  readonly v: tf.Tensor;
+  /** Queries, keys and values of the new positions side by side, [B, T, 3·H·D]. */
+  readonly qkv: tf.Tensor;
   /** Keys and values so far, [B, H, L, D], L being the longest sequence that the cache can hold. */
   readonly pastK: tf.Tensor;
   readonly pastV: tf.Tensor;
@@ -38,10 +36,12 @@ export function cachedAttention(input: CachedAttentionInput): CachedAttentionOut
 
 const masked = -1e9;
 
-function composed({ q, k, v, pastK, pastV, lengths }: CachedAttentionInput): CachedAttentionOutput {
+function composed({ qkv, pastK, pastV, lengths }: CachedAttentionInput): CachedAttentionOutput {
   const [batch, heads, longest, size] = pastK.shape;
-  const length = q.shape[1]!;
-  const split = (x: tf.Tensor): tf.Tensor => tf.transpose(tf.reshape(x, [batch, length, heads, size]), [0, 2, 1, 3]); // [B, H, T, D]
+  const length = qkv.shape[1]!;
+  const [q, k, v] = tf
+    .split(qkv, 3, -1)
+    .map((x) => tf.transpose(tf.reshape(x, [batch, length, heads, size]), [0, 2, 1, 3])); // [B, H, T, D]
 
   // Row b writes its T positions from start_b on; placed[b, l, t] is 1 where cache position l takes new position t.
   const starts = tf.reshape(tf.maximum(tf.sub(lengths, tf.scalar(length, 'int32')), tf.scalar(0, 'int32')), [
@@ -54,14 +54,14 @@ function composed({ q, k, v, pastK, pastV, lengths }: CachedAttentionInput): Cac
   const placed = tf.expandDims(tf.cast(tf.equal(positions, tf.add(starts, steps)), 'float32'), 1); // [B, 1, L, T]
   const kept = tf.sub(1, tf.sum(placed, -1, true)); // [B, 1, L, 1]
   const append = (past: tf.Tensor, fresh: tf.Tensor): tf.Tensor =>
-    tf.add(tf.mul(past, kept), tf.matMul(tf.tile(placed, [1, heads, 1, 1]), split(fresh)));
+    tf.add(tf.mul(past, kept), tf.matMul(tf.tile(placed, [1, heads, 1, 1]), fresh));
 
   const [presentK, presentV] = [append(pastK, k), append(pastV, v)];
   const visible = tf.lessEqual(
     tf.reshape(positions, [1, 1, longest]),
     tf.reshape(tf.add(starts, steps), [batch, length, 1]),
   );
-  const scores = tf.mul(tf.matMul(split(q), presentK, false, true), 1 / Math.sqrt(size)); // [B, H, T, L]
+  const scores = tf.mul(tf.matMul(q, presentK, false, true), 1 / Math.sqrt(size)); // [B, H, T, L]
   const hidden = tf.mul(tf.sub(1, tf.cast(tf.expandDims(visible, 1), 'float32')), masked);
   const y = tf.matMul(tf.softmax(tf.add(scores, hidden), -1), presentV); // [B, H, T, D]
   return { y: tf.reshape(tf.transpose(y, [0, 2, 1, 3]), [batch, length, heads * size]), presentK, presentV };

@@ -4,7 +4,7 @@ import { matMul, reshape } from './matmul';
 // prettier-ignore
 type Name =
   | 'PavlovAddAt' | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLogSoftmax' | 'PavlovMatMul'
-  | 'PavlovLinear' | 'PavlovTakeLast';
+  | 'PavlovLinear' | 'PavlovLinearColumns' | 'PavlovTakeLast';
 
 /** Kernels of our own: what ONNX Runtime does in one operator and tfjs in several. See primitives/ for what they compute. */
 export const fusedRules: Rules<Name> = {
@@ -34,6 +34,13 @@ export const fusedRules: Rules<Name> = {
   PavlovLinear: ({ x, w, b }, _, builder) =>
     builder.node('Gemm', [x, w, b], { shape: [x.shape[0], w.shape[1]], dtype: 'float32' }),
 
+  PavlovLinearColumns: ({ w, b, x }, { transposed }, builder) =>
+    builder.node('Gemm', [w, x, b], {
+      shape: [w.shape[0], x.shape[transposed ? 1 : 0]],
+      dtype: 'float32',
+      attributes: { transB: transposed ? 0 : 1 },
+    }),
+
   PavlovMatMul: ({ a, b }, attributes, builder) => matMul(builder, [a, b], attributes),
 
   PavlovTakeLast: ({ x, indices }, _, builder) => {
@@ -46,16 +53,17 @@ export const fusedRules: Rules<Name> = {
     return reshape(builder, taken, [rows]);
   },
 
-  PavlovCachedAttention: ({ q, k, v, pastK, pastV, lengths, total }, _, builder) => {
+  PavlovCachedAttention: ({ qkv, pastK, pastV, lengths, total }, _, builder) => {
     const one = builder.uniform(1, { shape: [], dtype: 'int32' });
     const lastPositions = builder.node('Sub', [lengths, one], { shape: lengths.shape, dtype: 'int32' });
-    const heads = pastK.shape[1];
-    const inputs = [q, k, v, pastK, pastV, lastPositions, total].map((operand) => builder.full(operand));
-    const names = builder.graph.nodeWithOutputs('GroupQueryAttention', inputs, {
+    const [, heads, , size] = pastK.shape;
+    const [packed, ...rest] = [qkv, pastK, pastV, lastPositions, total].map((operand) => builder.full(operand));
+    const names = builder.graph.nodeWithOutputs('GroupQueryAttention', [packed, '', '', ...rest], {
       domain: 'com.microsoft',
       attributes: { num_heads: heads, kv_num_heads: heads },
       outputs: 3,
     });
-    return [q, pastK, pastV].map(({ shape }, i) => builder.stored(names[i], { shape, dtype: 'float32' }));
+    const y = [qkv.shape[0], qkv.shape[1], heads * size];
+    return [y, pastK.shape, pastV.shape].map((shape, i) => builder.stored(names[i], { shape, dtype: 'float32' }));
   },
 };

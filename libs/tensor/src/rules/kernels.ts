@@ -69,10 +69,11 @@ export type Kernels = Record<UnaryKernel, Unary> &
     UnsortedSegmentSum: Kernel<{ x: Operand; segmentIds: Operand }, tf.UnsortedSegmentSumAttrs>;
 
     PavlovAddAt: Kernel<{ x: Operand; indices: Operand; amounts: Operand }>;
-    PavlovCachedAttention: Kernel<Record<'q' | 'k' | 'v' | 'pastK' | 'pastV' | 'lengths' | 'total', Operand>>;
+    PavlovCachedAttention: Kernel<Record<'qkv' | 'pastK' | 'pastV' | 'lengths' | 'total', Operand>>;
     PavlovGelu: Unary;
     PavlovLogSoftmax: Unary;
     PavlovLinear: Kernel<{ x: Operand; w: Operand; b: Operand }>;
+    PavlovLinearColumns: Kernel<{ w: Operand; b: Operand; x: Operand }, { transposed: boolean }>;
     PavlovLayerNorm: Kernel<{ x: Operand; gamma: Operand; beta: Operand }, { epsilon: number }>;
     PavlovMatMul: Kernel<{ a: Operand; b: Operand }, tf.BatchMatMulAttrs & { alpha: number }>;
     PavlovTakeLast: Kernel<{ x: Operand; indices: Operand }>;
