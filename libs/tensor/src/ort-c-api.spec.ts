@@ -8,7 +8,7 @@ import { createEngine } from './engine';
 import { tf } from './tf';
 
 setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
+const collect = runInNewContext('gc') as (options: { type: 'minor' | 'major' }) => void;
 
 it('survives garbage collection: nothing that native code points to is collected or moved', async () => {
   const engine = await createEngine({ threads: 1 });
@@ -18,10 +18,11 @@ it('survives garbage collection: nothing that native code points to is collected
     // Arrays of a few bytes start on V8's moving heap.
     const feeds = { x: Float32Array.of(i, 1, 2), y: Float32Array.of(3, i, 5) };
     const into = { sum: new Float32Array(3) };
+    const type = i % 5 === 0 ? 'major' : 'minor'; // a minor one moves young arrays; a major one collects all, and takes long
     const running = fn.run(feeds, into);
-    collect();
+    collect({ type });
     const { product } = await running;
-    collect();
+    collect({ type });
     expect([Array.from(into.sum), Array.from(product)]).toEqual([
       [i + 3, i + 1, 7],
       [3 * i, i, 10],
