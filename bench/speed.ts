@@ -39,15 +39,15 @@ interface Output {
 }
 
 async function runSitting(options: Options, { environment, write }: Output): Promise<void> {
-  const { peer, rounds } = options;
+  const { peer, modes, rounds } = options;
   if (peer !== undefined) console.log(`${await compareLosses(peer, options)}\n`);
   const sitting = await sit({
     cases: [{ phase: 'sgemm' }, { phase: 'read' }, ...casesOf(options)],
     rounds,
     settings: options,
-    peer,
+    peer: peer === undefined ? undefined : { command: peer, modes },
     onMeasured: progress,
-    afterRound: (sofar) => write(contentOf(sofar)),
+    save: (sofar) => write(contentOf(sofar)),
   });
   const { ours, peer: theirs } = versionsOf(sitting);
   const list = (versions: object): string =>

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { shapeNames, type ShapeName } from './shapes';
+import { peerModes, type PeerMode } from './sides';
 import { phases, type Phase } from './task';
 
 export const usage = `npm run bench                        Pavlov alone
@@ -10,6 +11,7 @@ npm run bench -- --scaling           tokens/s of training against batch, context
 npm run bench -- --profile           where the time of a run goes, by operator
 
 --phases ${phases.join(',')}    --shapes ${shapeNames.join(',')}
+--modes ${peerModes.join(',')}    of PyTorch's side
 --rounds N     every case once per round; medians over the rounds (3)
 --seconds S    timed runs of one measurement (3)
 --threads N    (all)                   --seed N   of what is sampled (1)
@@ -22,6 +24,8 @@ export interface Options {
   readonly json: string | undefined;
   readonly phases: readonly Phase[];
   readonly shapes: readonly ShapeName[];
+  /** Of PyTorch's side. */
+  readonly modes: readonly PeerMode[];
   readonly rounds: number;
   readonly seconds: number;
   readonly threads: number;
@@ -48,6 +52,7 @@ export function readOptions(args: readonly string[]): Options {
     json: values.json,
     phases: names('phases', values.phases, phases),
     shapes: names('shapes', values.shapes, shapeNames),
+    modes: names('modes', values.modes, peerModes),
     rounds: number('rounds', 3),
     seconds: number('seconds', 3),
     threads: number('threads', availableParallelism()),
@@ -59,7 +64,7 @@ function parse(args: readonly string[]) {
   // The command may be left out, which parseArgs does not know.
   const given = args.map((arg, i) => (arg === '--peer' && /^(--.*)?$/.test(args[i + 1] ?? '') ? '--peer=' : arg));
   const [text, flag] = [{ type: 'string' }, { type: 'boolean' }] as const;
-  const values = { rounds: text, seconds: text, threads: text, seed: text, phases: text, shapes: text };
+  const values = { rounds: text, seconds: text, threads: text, seed: text, phases: text, shapes: text, modes: text };
   try {
     return parseArgs({
       args: given,

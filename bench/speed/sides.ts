@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import type { Measurement, Task, TaskPhase } from './task';
 
 /** Ways in which PyTorch can do a task; bench/peer/gpt2.py says what they are. The best counts. */
-export type PeerMode = 'eager' | 'compile' | 'packed' | 'transformers';
+export const peerModes = ['eager', 'compile', 'packed', 'transformers'] as const;
+export type PeerMode = (typeof peerModes)[number];
 
-export const peerModes: Readonly<Record<Exclude<TaskPhase, 'ppo'>, readonly PeerMode[]>> = {
+/** Those that there are for a phase. */
+export const modesOfPhase: Readonly<Record<Exclude<TaskPhase, 'ppo'>, readonly PeerMode[]>> = {
   sgemm: ['eager'],
   read: ['eager'],
   losses: ['eager'],

@@ -1,4 +1,4 @@
-import { measureOurs, measurePeer, peerModes, type PeerMode } from './sides';
+import { measureOurs, measurePeer, modesOfPhase, type PeerMode } from './sides';
 import { shapes } from './shapes';
 import { median } from './stopwatch';
 import type { Case, Measurement, Task, TaskPhase } from './task';
@@ -40,17 +40,18 @@ export const isRate = (phase: TaskPhase): boolean => phase !== 'ppo' && phase !=
 
 /**
  * Measures every case once per round: Pavlov, then each mode of PyTorch, one process after the other, so that nothing else
- * of ours runs meanwhile. `afterRound` sees what there is so far.
+ * of ours runs meanwhile. `save` sees what there is after each case.
  */
 export async function sit(options: {
   readonly cases: readonly (Case | AnchorCase)[];
   readonly rounds: number;
   readonly settings: Pick<Task, 'threads' | 'seconds' | 'seed'>;
-  readonly peer: string | undefined;
+  /** PyTorch's side: the command that runs it, and in which modes. */
+  readonly peer?: { readonly command: string; readonly modes: readonly PeerMode[] };
   readonly onMeasured: (line: string) => void;
-  readonly afterRound: (sitting: Sitting) => void;
+  readonly save: (sitting: Sitting) => void;
 }): Promise<Sitting> {
-  const { cases, rounds, settings, peer, onMeasured, afterRound } = options;
+  const { cases, rounds, settings, peer, onMeasured, save } = options;
   const found = cases.map((of): Found => ({ of, unit: '', ours: [], peers: new Map() }));
   const unavailable = new Map<string, string>();
   for (let round = 1; round <= rounds; round++) {
@@ -62,19 +63,18 @@ export async function sit(options: {
       say('Pavlov', ours);
       one.unit = ours.unit;
       one.ours.push(ours);
-      if (peer === undefined) continue;
-      for (const mode of modesOf(one, unavailable)) {
-        const measured = await measureMode(peer, { task, mode, of: one.of });
+      for (const mode of peer ? modesOf(one, { wanted: peer.modes, unavailable }) : []) {
+        const measured = await measureMode(peer?.command ?? '', { task, mode, of: one.of });
         if ('unavailable' in measured) {
           if (one.of.phase === 'sgemm') throw new Error(`PyTorch's side cannot run: ${measured.unavailable}`);
-          unavailable.set(`${describe(one.of)}: ${mode}`, measured.unavailable);
+          unavailable.set(nameOf(one, mode), measured.unavailable);
           continue;
         }
         say(mode, measured);
         one.peers.set(mode, [...(one.peers.get(mode) ?? []), measured]);
       }
+      save({ found, unavailable });
     }
-    afterRound({ found, unavailable });
   }
   return { found, unavailable };
 }
@@ -88,9 +88,18 @@ function taskOf(of: Case | AnchorCase, settings: Pick<Task, 'threads' | 'seconds
   return { ...settings, phase: of.phase, shape, batch: 'batch' in of ? of.batch : shape.batch };
 }
 
-function modesOf({ of, peers }: Found, unavailable: Sitting['unavailable']): readonly (PeerMode | typeof trl)[] {
+const nameOf = ({ of }: Pick<Found, 'of'>, mode: string): string => `${describe(of)}: ${mode}`;
+
+/** What PyTorch's side does for a case in this round. */
+function modesOf(
+  one: Found,
+  { wanted, unavailable }: { wanted: readonly PeerMode[]; unavailable: Sitting['unavailable'] },
+): readonly (PeerMode | typeof trl)[] {
+  const { of, peers } = one;
   if (of.phase === 'ppo') return [trl];
-  const modes = peerModes[of.phase].filter((mode) => !unavailable.has(`${describe(of)}: ${mode}`));
+  const possible = modesOfPhase[of.phase];
+  const isAnchor = possible.length === 1;
+  const modes = possible.filter((mode) => (isAnchor || wanted.includes(mode)) && !unavailable.has(nameOf(one, mode)));
   const [best] = [...peers.values()].map((all) => typical(all)).sort(isRate(of.phase) ? descending : ascending);
   const nearness = (mode: PeerMode): number => {
     const value = typical(peers.get(mode) ?? []);

@@ -30,7 +30,7 @@ export async function compileTraining(
   const parameters = allocateParameters(transformerLayout(model, 'lm'));
   fill(parameters);
   const learner = createLearner(parameters, optimiser);
-  const step = await compileLmStep(engine, { model, rows: batch, columns: length });
+  const step = compileLmStep(engine, { model, rows: batch, columns: length });
   const text = tokens(model, { rows: batch, columns: length + 1 });
   const grid = {
     tokens: Int32Array.from({ length: batch * length }, (_, i) => text[i + Math.floor(i / length)]),
