@@ -10,9 +10,10 @@ import {
   type Signature,
 } from '@pavlov/tensor';
 import type { TransformerConfig } from './config';
-import { createStepWeights, decodeStep } from './decode-step';
+import { decodeStep } from './decode-step';
 import { lmLogits, trunk, type Weights } from './forward';
 import { transformerLayout } from './layout';
+import { int8Weights, streamedWeights } from './step-weights';
 
 export interface DecoderShape {
   readonly config: TransformerConfig;
@@ -21,6 +22,11 @@ export interface DecoderShape {
   /** P, room for a prompt. */
   readonly maxPromptTokens: number;
   readonly maxNewTokens: number;
+  /**
+   * Weights that will not change. Their matrices are then rounded to 8 bits, for all tokens but each answer's first, which is
+   * faster the larger the model is, and costs a little accuracy. Not for answers to learn from by their log-probs.
+   */
+  readonly int8?: Parameters;
 }
 
 /**
@@ -47,7 +53,7 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
   const { heads, width, layers } = config;
   const cacheNames = Array.from({ length: layers }, (_, layer) => [`pastK${layer}`, `pastV${layer}`]).flat();
   const inPlace = Object.fromEntries(cacheNames.map((name) => [presentOf(name), name]));
-  const stepWeights = await createStepWeights(engine, config);
+  const stepWeights = shape.int8 ? int8Weights(config, shape.int8) : await streamedWeights(engine, config);
   const common = (rows: number): Signature => {
     const cache = [rows, heads, maxPromptTokens + maxNewTokens, width / heads];
     return {
@@ -80,7 +86,8 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
     );
   const compileStep = (rows: number): Promise<CompiledFunction> =>
     engine.compile(
-      ({ tokens, positions, temperature, ...inputs }) => decodeStep({ inputs, tokens, positions, temperature }, config),
+      ({ tokens, positions, temperature, ...inputs }) =>
+        decodeStep({ inputs, maps: stepWeights.maps(inputs), tokens, positions, temperature }, config),
       { ...stepWeights.signature, ...common(rows), tokens: { shape: [rows], dtype: 'int32' } },
       { name: 'decoder-step', inPlace, threads: threadsFor(config, rows) },
     );

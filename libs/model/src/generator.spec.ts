@@ -76,20 +76,16 @@ describe('createGenerator', () => {
       expect(await sample(change)).not.toEqual(original);
   });
 
-  it('gives the same bytes on any number of threads', async () => {
+  it.each([32, 8])('gives the same bytes on any number of threads, in %d bits', async (bits) => {
     // Large enough for a step to be shared among threads.
     const large = { vocabSize: 2048, contextLength: 12, layers: 2, heads: 4, width: 256, padId: 1 };
     const weights = shakenParameters(large, 'lm', 3);
     const many = randomSequences(Array(70).fill(4) as number[], large.vocabSize, 9);
+    const shape = { config: large, batch: 64, maxPromptTokens: 4, maxNewTokens: 4 };
     const [first, second] = await Promise.all(
       [1, 2].map(async (threads) => {
         using shared = await createEngine({ threads });
-        const generator = await createGenerator(shared, {
-          config: large,
-          batch: 64,
-          maxPromptTokens: 4,
-          maxNewTokens: 4,
-        });
+        const generator = await createGenerator(shared, bits === 8 ? { ...shape, int8: weights } : shape);
         return await generator.generate({ ...sampling, parameters: weights, prompts: many });
       }),
     );
@@ -240,6 +236,42 @@ describe('createGenerator', () => {
     expect(actual.responses).toEqual(expected.responses);
     actual.logprobs.forEach((row, index) => expect(row).toBeAllClose(expected.logprobs[index], tolerances.logprob));
     eager.dispose();
+  });
+
+  describe('in 8 bits', () => {
+    const inInt8 = () => createGenerator(engine, { config, batch: 5, ...room, int8: parameters });
+
+    it('samples from nearly the same distribution', async () => {
+      const { responses, logprobs } = await (await inInt8()).generate(sampling);
+      const expected = await rescore(responses, { temperature: sampling.temperature });
+      logprobs.forEach((row, index) => {
+        expect(row.subarray(0, 1)).toBeAllClose(expected[index].subarray(0, 1), tolerances.logprob); // of the prompt
+        expect(row).toBeAllClose(expected[index], tolerances.int8Logprob);
+        expect(row).not.toBeAllClose(expected[index], tolerances.logprob);
+      });
+    });
+
+    it('never samples PAD, and is a function of the seed', async () => {
+      const insistent = copyParameters(parameters);
+      const { 'transformer.wte.weight': table, 'transformer.ln_f.bias': bias } = insistent.views;
+      bias.fill(3);
+      table.fill(1, config.padId * config.width, (config.padId + 1) * config.width);
+      const sample = async () =>
+        (await createGenerator(engine, { config, batch: 5, ...room, int8: insistent })).generate({
+          ...sampling,
+          parameters: insistent,
+        });
+      const first = await sample();
+      expect(first.responses.flat()).not.toContain(config.padId);
+      expect(await sample()).toEqual(first);
+    });
+
+    it('refuses other weights than its own', async () => {
+      const generator = await inInt8();
+      await expect(generator.generate({ ...sampling, parameters: copyParameters(parameters) })).rejects.toThrow(
+        'the weights that it was created with',
+      );
+    });
   });
 
   it('refuses what does not fit', async () => {

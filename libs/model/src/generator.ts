@@ -183,6 +183,8 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
 
   return {
     async generate(options) {
+      if (shape.int8 && options.parameters !== shape.int8)
+        throw new RangeError('A generator in 8 bits has the weights that it was created with, and no others');
       checkSequences(options.prompts, { longest: maxPromptTokens, vocabSize });
       const rows = options.prompts.map((prompt, index): Row => {
         const { uniform } = randomStream(options.seed, options.purpose, [options.step, index]);

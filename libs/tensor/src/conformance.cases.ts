@@ -8,6 +8,8 @@ import { layerNorm } from './primitives/layer-norm';
 import { entropy } from './primitives/entropy';
 import { linear } from './primitives/linear';
 import { linearColumns } from './primitives/linear-columns';
+import { linearInt8 } from './primitives/linear-int8';
+import { quantizeMatrix } from './quantize';
 import { tokenLogprobs } from './primitives/token-logprobs';
 
 type Tensors = Record<string, tf.Tensor>;
@@ -105,6 +107,23 @@ const attention: Pick<ConformanceCase, 'fn' | 'range'> = {
     return [tf.mul(presentK, valid), tf.mul(presentV, valid)];
   },
 };
+
+/** Whole numbers of which the largest of each block is 127 are what they are in 8 bits. */
+function wholeNumbers(inputs: number): ConformanceCase {
+  const matrix = Float32Array.from({ length: 5 * inputs }, (_, i) =>
+    (i % inputs) % 32 === 0 ? 127 : ((i * 7919) % 255) - 127,
+  );
+  const w = quantizeMatrix(matrix, { inputs, outputs: 5, order: 'outputs first' });
+  const peaks = Float32Array.from({ length: inputs }, (_, i) => (i % 32 === 0 ? 1 : 0));
+  return {
+    fn: ({ x, b }) => {
+      const peak = tf.tensor1d(peaks);
+      return linearInt8({ x: tf.add(tf.mul(tf.cast(x, 'float32'), tf.sub(1, peak)), tf.mul(peak, 127)), w, b });
+    },
+    inputs: { x: int(3, inputs), b: float(5) },
+    range: [-127, 127],
+  };
+}
 
 /** At least one case for every kernel that has a rule; the type makes a missing one a compile error. */
 export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = {
@@ -308,6 +327,7 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
       inputs: { x: float(2, 3, 8), g: float(8), b: float(8) },
     },
   ],
+  PavlovLinearInt8: [128, 33].map((inputs) => wholeNumbers(inputs)),
   PavlovLinearColumns: [
     {
       fn: ({ w, b, x }) => linearColumns({ w, b, x }),

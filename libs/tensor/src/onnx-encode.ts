@@ -4,7 +4,7 @@
  */
 
 /** Element types, as in TensorProto.DataType. */
-export const elementTypes = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+export const elementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 } as const;
 export type ElementType = keyof typeof elementTypes;
 
 /** An attribute is an integer, a list of integers or a string; floats are wrapped, since 1 could be either. */

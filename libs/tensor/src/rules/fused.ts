@@ -4,7 +4,7 @@ import { matMul, reshape } from './matmul';
 // prettier-ignore
 type Name =
   | 'PavlovAddAt' | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLogSoftmax' | 'PavlovMatMul'
-  | 'PavlovLinear' | 'PavlovLinearColumns' | 'PavlovTakeLast';
+  | 'PavlovLinear' | 'PavlovLinearColumns' | 'PavlovLinearInt8' | 'PavlovTakeLast';
 
 /** Kernels of our own: what ONNX Runtime does in one operator and tfjs in several. See primitives/ for what they compute. */
 export const fusedRules: Rules<Name> = {
@@ -40,6 +40,21 @@ export const fusedRules: Rules<Name> = {
       dtype: 'float32',
       attributes: { transB: transposed ? 0 : 1 },
     }),
+
+  PavlovLinearInt8: ({ x, b }, { w }, builder) => {
+    const { outputs, inputs, block } = w;
+    const blocks = Math.ceil(inputs / block);
+    const values = builder.graph.constant(w.values, { shape: [outputs, blocks, block], type: 'uint8' });
+    const bytes = new Uint8Array(w.scales.buffer, w.scales.byteOffset, w.scales.byteLength);
+    const scales = builder.graph.constant(bytes, { shape: [outputs, blocks], type: 'float32' });
+    const names = [builder.full(x), values, scales, '', '', builder.full(b)];
+    return builder.node('MatMulNBits', names, {
+      shape: [x.shape[0], outputs],
+      dtype: 'float32',
+      domain: 'com.microsoft',
+      attributes: { K: inputs, N: outputs, bits: 8, block_size: block, accuracy_level: 4 }, // 4: x in 8 bits, too
+    });
+  },
 
   PavlovMatMul: ({ a, b }, attributes, builder) => matMul(builder, [a, b], attributes),
 

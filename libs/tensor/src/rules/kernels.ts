@@ -1,5 +1,6 @@
 import type { tf } from '../tf';
 import type { GraphBuilder, Operand } from '../operand';
+import type { QuantizedMatrix } from '../quantize';
 
 interface Kernel<Inputs, Attributes = unknown> {
   readonly inputs: Inputs;
@@ -74,6 +75,7 @@ export type Kernels = Record<UnaryKernel, Unary> &
     PavlovLogSoftmax: Unary;
     PavlovLinear: Kernel<{ x: Operand; w: Operand; b: Operand }>;
     PavlovLinearColumns: Kernel<{ w: Operand; b: Operand; x: Operand }, { transposed: boolean }>;
+    PavlovLinearInt8: Kernel<{ x: Operand; b: Operand }, { w: QuantizedMatrix }>;
     PavlovLayerNorm: Kernel<{ x: Operand; gamma: Operand; beta: Operand }, { epsilon: number }>;
     PavlovMatMul: Kernel<{ a: Operand; b: Operand }, tf.BatchMatMulAttrs & { alpha: number }>;
     PavlovTakeLast: Kernel<{ x: Operand; indices: Operand }>;
