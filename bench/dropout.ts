@@ -33,8 +33,8 @@ async function main([sizeName, steps = '20', threads = String(availableParalleli
   const learner = createLearner(initParameters(model, 'lm', 1), optimiser);
   const dropout = createResidualDropout({ config: model, ...grid, rate: 0.2, seed: 1, purpose: 'bench' });
   const [plain, dropping] = [
-    await compileLmStep(engine, { model, ...grid }),
-    await compileLmStep(engine, { model, ...grid, dropout }),
+    compileLmStep(engine, { model, ...grid }),
+    compileLmStep(engine, { model, ...grid, dropout }),
   ];
   const timed = async (times: number[], work: () => unknown): Promise<void> => {
     const before = performance.now();

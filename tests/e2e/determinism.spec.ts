@@ -56,6 +56,7 @@ async function trainAll({ seed, threads }: { seed: number; threads: number }): P
     reward: 'reward-modeling-job',
     prompts: 'prompts',
     ptx: { dataset: 'text', batchSize: 2 },
+    microbatchSize: 3, // of 4
   });
   return { store, ppo: ppoContext };
 }
@@ -95,7 +96,7 @@ describe('a pipeline', () => {
 
   it('begins PPO at the reference, and every iteration at ratio 1', () => {
     const [first] = once.ppo.curves;
-    // Scoring and training run the same kernels at the same shape, so these are zeros and not small numbers.
+    // Scoring and training run the same kernels on the same slices, so these are zeros and not small numbers.
     expect(first.values['objective/kl']).toBe(0);
     for (const { values } of once.ppo.curves) expect(values['policy/first_minibatch_approxkl']).toBe(0);
     expect(once.ppo.curves.at(-1)?.values['objective/kl']).not.toBe(0);
@@ -143,6 +144,7 @@ describe('a pipeline', () => {
       'rollout/response_length',
       'rollout/tokens_per_second',
       'train/tokens_per_second',
+      'train/padding',
     ];
     for (const { values } of once.ppo.curves) {
       for (const name of names) expect(values[name]).toEqual(expect.any(Number));

@@ -60,7 +60,7 @@ describe('a batch with padding', () => {
   });
 
   it('has the loss and every gradient of PyTorch', async () => {
-    const step = await compileLmStep(engine, { model, rows: shape.rows, columns: shape.columns - 1 });
+    const step = compileLmStep(engine, { model, rows: shape.rows, columns: shape.columns - 1 });
     const learner = createLearner(network('policy'), { ...optimiser, epsilonPlacement: 'pytorch' });
     const batch = layOutDemonstrations(fixture.rows, {
       rows: shape.rows,
@@ -99,7 +99,7 @@ describe('ten steps of AdamW with warm-up, cosine and clipping', () => {
   const shape = { rows: fixture.batches[0].length, columns: longestOf(fixture.batches.flat()) - 1 };
 
   it.each(['pytorch', 'tensorflow'] as const)('ends at the same weights, with ε as in %s', async (epsilonPlacement) => {
-    const step = await compileLmStep(engine, { model, ...shape });
+    const step = compileLmStep(engine, { model, ...shape });
     const learner = createLearner(network('policy'), { ...fixture.options, epsilonPlacement });
     const run: Omit<Run, 'weights'> = { losses: [], gradientNorms: [], learningRates: [] };
     for (const [index, rows] of fixture.batches.entries()) {

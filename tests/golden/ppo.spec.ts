@@ -82,7 +82,7 @@ async function updateOnce({ config, rollout, pretraining }: Fixture) {
   const networks = await compileNetworks({ config, columns, policyLearner, valueLearner });
   const addPretraining = pretraining && (await compilePretraining(pretraining, config));
 
-  const slicesOf = async (measure: (slice: Pick<Episodes, 'tokens' | 'targets'>) => Promise<Float32Array>) => {
+  const slicesOf = async (measure: (slice: Pick<Episodes, 'tokens' | 'targets' | 'mask'>) => Promise<Float32Array>) => {
     const halves = [0, config.minibatchSize].map((first) =>
       Array.from({ length: config.minibatchSize }, (_, row) => first + row),
     );
@@ -92,17 +92,18 @@ async function updateOnce({ config, rollout, pretraining }: Fixture) {
         ...(await measure({
           tokens: takeRows(episodes.tokens, { rows, columns }),
           targets: takeRows(episodes.targets, { rows, columns }),
+          mask: takeRows(episodes.mask, { rows, columns }),
         })),
       );
     return Float32Array.from(measured);
   };
-  const logprobs = (parameters: Parameters) => slicesOf((slice) => networks.policy.logprobs({ parameters, ...slice }));
+  const logprobs = (parameters: Parameters) => slicesOf((slice) => networks.policy.logprobs(parameters, slice));
   const experience = estimateAdvantages(
     episodes,
     {
       logprobs: await logprobs(policyLearner.parameters),
       referenceLogprobs: await logprobs(network('reference')),
-      values: await slicesOf(({ tokens }) => networks.value.values({ parameters: valueLearner.parameters, tokens })),
+      values: await slicesOf((slice) => networks.value.values(valueLearner.parameters, slice)),
       scores: Float32Array.from(rollout.scores),
     },
     config,
@@ -183,13 +184,13 @@ async function compileNetworks(input: {
   const { config, columns, policyLearner, valueLearner } = input;
   const shared = { model, grid: { rows: config.minibatchSize, columns } };
   return {
-    policy: await compilePolicy(engine, {
+    policy: compilePolicy(engine, {
       ...shared,
       layout: policyLearner.parameters.layout,
       temperature: config.temperature,
       clipRange: config.clipRange,
     }),
-    value: await compileValue(engine, {
+    value: compileValue(engine, {
       ...shared,
       layout: valueLearner.parameters.layout,
       clipRange: config.valueClipRange,
@@ -201,7 +202,7 @@ async function compileNetworks(input: {
 /** Adds the gradient of a step's pretraining batch to the policy's, and gives its loss. */
 async function compilePretraining(batches: EncodedDemonstration[][], { ptx }: PpoConfig) {
   const shape = { rows: batches[0].length, columns: model.contextLength };
-  const step = await compileLmStep(engine, { model, ...shape, coefficient: ptx!.coefficient });
+  const step = compileLmStep(engine, { model, ...shape, coefficient: ptx!.coefficient });
   return async (learner: Learner, index: number): Promise<number> => {
     const gradients = copyParameters(learner.gradients);
     const batch = layOutDemonstrations(batches[index], { ...shape, padId: model.padId });

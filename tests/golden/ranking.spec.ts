@@ -61,7 +61,7 @@ describe.each([2, 4, 9])('the ranking loss of %d answers, with ties and missing 
       epsilonPlacement: 'pytorch',
       clipNorm: 1,
     });
-    const reward = await compileReward(engine, { model, layout: parameters.layout, shape });
+    const reward = compileReward(engine, { model, layout: parameters.layout, shape });
     const rows = rankings.map((ranks, prompt) => ({ ranks, sequences: throughModel.sequences[prompt] }));
     const { loss } = await reward.gradients(learner, layOutRankings(rows, { ...shape, padId: model.padId }));
     expect([loss]).toBeAllClose([throughModel.loss], tolerances.goldenForward);

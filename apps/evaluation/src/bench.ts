@@ -120,7 +120,7 @@ export async function createBench({ context, engine, prompts, reward, reference 
       const shape = { rows: config.batchSize, columns: policy.model.contextLength };
       const text = await openTextBatches(store, { id: config.text, tokenizer: policy.tokenizer, ...shape, seed });
       const step = await once(keyOf('perplexity', policy), () =>
-        compileLmStep(engine, { model: policy.model, ...shape }),
+        Promise.resolve(compileLmStep(engine, { model: policy.model, ...shape })),
       );
       return Math.exp(await step.meanLoss(policy.parameters, text.everyBatch()));
     },

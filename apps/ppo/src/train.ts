@@ -38,7 +38,7 @@ import {
   type LoadedCheckpoint,
 } from '@pavlov/training';
 import { openHeldOutJudge, openTrainedReward } from './judges';
-import { compilePolicy, compileValue } from './networks';
+import { compilePolicy, compileValue, type Choices } from './networks';
 import { readPrompts } from './prompts';
 import { answersOf, estimateAdvantages, layOutEpisodes, takeRows, type Episodes, type Experience } from './rollout';
 import { klController, learningRates } from './schedules';
@@ -72,17 +72,19 @@ export const train: Train<'ppo'> = async (context) => {
     heldOut: await openHeldOutJudge({ engine, context, columns }),
   });
   const pretraining = config.ptx && (await openPretrainingMix(engine, { store, policy, mix: config.ptx, seed }));
-  const policyNetwork = await compilePolicy(engine, {
+  const policyNetwork = compilePolicy(engine, {
     model: policy.model,
     layout: policy.parameters.layout,
     grid,
+    microbatchSize: config.microbatchSize,
     temperature: config.temperature,
     clipRange: config.clipRange,
   });
-  const valueNetwork = await compileValue(engine, {
+  const valueNetwork = compileValue(engine, {
     model: value.model,
     layout: value.parameters.layout,
     grid,
+    microbatchSize: config.microbatchSize,
     clipRange: config.valueClipRange,
     coefficient: config.valueCoefficient,
   });
@@ -126,16 +128,22 @@ export const train: Train<'ppo'> = async (context) => {
 
       // 3.
       const trainingClock = createThroughput();
-      const bySlice = (
-        measure: (slice: { tokens: Int32Array; targets: Int32Array }) => Promise<Float32Array>,
-      ): Promise<Float32Array> => measureBySlices(episodes, config.minibatchSize, measure);
+      const minibatchesOf = (epoch: number): number[][] =>
+        shuffledMinibatches({
+          count: config.batchSize,
+          size: config.minibatchSize,
+          random: randomStream(seed, 'ppo/minibatches', [iteration, epoch]),
+        });
+      // As the first epoch trains: what is computed of the same rows at the same shapes is the same to the last bit.
+      const byMinibatch = (measure: (minibatch: Choices) => Promise<Float32Array>): Promise<Float32Array> =>
+        measureByMinibatches(episodes, minibatchesOf(0), measure);
       const answered = { sequences: episodes.sequences, answers: answersOf({ drawn, generation, tokenizer }) };
       const { scores, figures: rewardFigures } = await reward(answered);
       const measured = {
         scores,
-        logprobs: await bySlice((slice) => policyNetwork.logprobs({ parameters: policy.parameters, ...slice })),
-        referenceLogprobs: await bySlice((slice) => policyNetwork.logprobs({ parameters: reference, ...slice })),
-        values: await bySlice(({ tokens }) => valueNetwork.values({ parameters: valueLearner.parameters, tokens })),
+        logprobs: await byMinibatch((minibatch) => policyNetwork.logprobs(policy.parameters, minibatch)),
+        referenceLogprobs: await byMinibatch((minibatch) => policyNetwork.logprobs(reference, minibatch)),
+        values: await byMinibatch((minibatch) => valueNetwork.values(valueLearner.parameters, minibatch)),
       };
 
       // 4.
@@ -173,11 +181,10 @@ export const train: Train<'ppo'> = async (context) => {
       // 6.
       const updateFigures: Record<string, number>[] = [];
       for (let epoch = 0; epoch < config.epochs; epoch++) {
-        const random = randomStream(seed, 'ppo/minibatches', [iteration, epoch]);
-        for (const minibatch of shuffledMinibatches({ count: config.batchSize, size: config.minibatchSize, random })) {
+        for (const rows of minibatchesOf(epoch)) {
           await context.checkpoint();
-          const slice = sliceOf(episodes, experience, minibatch);
-          const policyResult = await policyNetwork.gradients(policyLearner, slice);
+          const minibatch = takeMinibatch(episodes, experience, rows);
+          const policyResult = await policyNetwork.gradients(policyLearner, minibatch);
           const mixed = await pretraining?.add(policyLearner, updates);
           const { gradientNorm: policyNorm } = policyLearner.update({
             learningRate: policyRate(iteration),
@@ -185,15 +192,15 @@ export const train: Train<'ppo'> = async (context) => {
           });
           if (average !== undefined && config.averageDecay !== null)
             updateAverage({ average: average.data, parameters: policy.parameters.data, decay: config.averageDecay });
-          const valueResult = await valueNetwork.gradients(valueLearner, slice);
+          const valueResult = await valueNetwork.gradients(valueLearner, minibatch);
           const { gradientNorm: valueNorm } = valueLearner.update({
             learningRate: valueRate(iteration),
             losses: { 'value loss': valueResult.loss },
           });
           updates += 1;
 
-          const statistics = policyStatistics({ ...slice, ...policyResult, clipRange: config.clipRange });
-          const valueFigures = valueStatistics({ ...slice, ...valueResult, clipRange: config.valueClipRange });
+          const statistics = policyStatistics({ ...minibatch, ...policyResult, clipRange: config.clipRange });
+          const valueFigures = valueStatistics({ ...minibatch, ...valueResult, clipRange: config.valueClipRange });
           updateFigures.push({
             'policy/approxkl': statistics.approxkl,
             'policy/clipfrac': statistics.clipfrac,
@@ -206,6 +213,7 @@ export const train: Train<'ppo'> = async (context) => {
             'val/clipfrac': valueFigures.clipfrac,
             'val/explained_variance': valueFigures.explainedVariance,
             'val/gradient_norm': valueNorm,
+            'train/padding': policyResult.padding,
             ...(mixed && { 'loss/ptx': mixed.loss, 'ptx/gradient_ratio': mixed.gradientRatio }),
           });
         }
@@ -276,24 +284,26 @@ function startOfValue(input: {
   return { model: policy.model, parameters };
 }
 
-/** Runs `measure` over slices of b episodes and joins the results to a flat [B, T] array. */
-async function measureBySlices(
-  { rows, columns, tokens, targets }: Episodes,
-  sliceRows: number,
-  measure: (slice: { tokens: Int32Array; targets: Int32Array }) => Promise<Float32Array>,
+/** Runs `measure` over minibatches and puts the results together to a flat [B, T] array. */
+async function measureByMinibatches(
+  { rows, columns, ...episodes }: Episodes,
+  minibatches: readonly (readonly number[])[],
+  measure: (minibatch: Choices) => Promise<Float32Array>,
 ): Promise<Float32Array> {
   const joined = new Float32Array(rows * columns);
-  const size = sliceRows * columns;
-  for (let start = 0; start < joined.length; start += size) {
-    joined.set(
-      await measure({ tokens: tokens.subarray(start, start + size), targets: targets.subarray(start, start + size) }),
-      start,
-    );
+  for (const own of minibatches) {
+    const taken = { rows: own, columns };
+    const measured = await measure({
+      tokens: takeRows(episodes.tokens, taken),
+      targets: takeRows(episodes.targets, taken),
+      mask: takeRows(episodes.mask, taken),
+    });
+    own.forEach((row, index) => joined.set(measured.subarray(index * columns, (index + 1) * columns), row * columns));
   }
   return joined;
 }
 
-function sliceOf(episodes: Episodes, experience: Experience, rows: readonly number[]) {
+function takeMinibatch(episodes: Episodes, experience: Experience, rows: readonly number[]) {
   const take = <A extends Float32Array | Int32Array>(values: A): A =>
     takeRows(values, { rows, columns: episodes.columns });
   return {

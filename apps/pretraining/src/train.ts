@@ -7,7 +7,7 @@
  *  4. AdamW with warm-up, cosine and clipping; the held-out perplexity now and then,
  *  5. publish.
  *
- * Leaves out: dropout, gradient accumulation, and resuming a killed run from its last step.
+ * Leaves out: dropout, and resuming a killed run from its last step.
  */
 import { cosineDecay, warmUp } from '@pavlov/algorithms';
 import { type PretrainingConfig } from '@pavlov/contracts';
@@ -45,7 +45,12 @@ export const train: Train<'pretraining'> = async (context) => {
   const learner = createLearner(parameters, config);
 
   // 4.
-  const step = await compileLmStep(engine, { model, rows: config.batchSize, columns: model.contextLength });
+  const step = compileLmStep(engine, {
+    model,
+    rows: config.batchSize,
+    columns: model.contextLength,
+    microbatchSize: config.microbatchSize,
+  });
   const rate = learningRate(config);
   const throughput = createThroughput();
   const measure = async (): Promise<number | undefined> =>

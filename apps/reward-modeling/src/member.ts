@@ -81,11 +81,16 @@ export async function trainMember(workshop: Workshop, nth: number): Promise<Memb
     const order = randomStream(seed, 'reward/order', [epoch, member]).shuffle(training);
     const batch = order.slice((step % stepsPerEpoch) * config.batchSize).slice(0, config.batchSize);
     const laidOut = layOutRankings(batch, { ...shape, padId: policy.tokenizer.padId });
-    const { loss } = await workshop.network.gradients(learner, laidOut);
+    const { loss, padding } = await workshop.network.gradients(learner, laidOut);
     const { gradientNorm } = learner.update({ learningRate: rate(step), losses: { 'ranking loss': loss } });
 
     throughput.add(tokensOf(batch));
-    log(step, { 'loss/ranking': loss, 'train/gradient_norm': gradientNorm, 'train/learning_rate': rate(step) });
+    log(step, {
+      'loss/ranking': loss,
+      'train/gradient_norm': gradientNorm,
+      'train/learning_rate': rate(step),
+      'train/padding': padding,
+    });
     const done = member * steps + step + 1;
     context.progress({
       fraction: done / (config.seeds * steps),

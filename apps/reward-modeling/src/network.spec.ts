@@ -37,8 +37,8 @@ beforeAll(async () => (engine = await createEngine({ threads: 1 })));
 afterAll(() => engine.dispose());
 
 /** A function from rankings to their loss and its gradient, compiled for one shape. */
-async function compile(shape: RankingShape) {
-  const network = await compileReward(engine, { model, layout: parameters.layout, shape });
+async function compile(shape: RankingShape & { microbatchSize?: number }) {
+  const network = compileReward(engine, { model, layout: parameters.layout, shape, ...shape });
   return async (batch: readonly Ranking[]): Promise<{ loss: number; gradient: Float32Array }> => {
     const learner = createLearner(parameters, optimiser);
     const { loss } = await network.gradients(learner, layOutRankings(batch, { ...shape, padId: model.padId }));
@@ -82,6 +82,14 @@ it('learns from a batch of 8 prompts what 8 batches of 1 teach', async () => {
   const mean = meanOf(parts);
   expect([whole.loss]).toBeAllClose([mean.loss], tolerances.composed);
   expect(whole.gradient).toBeAllClose(mean.gradient, tolerances.composed);
+});
+
+it.each([1, 3])('learns from slices of %d prompts what the whole batch teaches', async (microbatchSize) => {
+  const whole = await compile({ prompts: 8, answers: 4, columns: 8 });
+  const sliced = await compile({ prompts: 8, answers: 4, columns: 8, microbatchSize });
+  const [expected, actual] = [await whole(rankings), await sliced(rankings)];
+  expect([actual.loss]).toBeAllClose([expected.loss], tolerances.composed);
+  expect(actual.gradient).toBeAllClose(expected.gradient, tolerances.composed);
 });
 
 it('reads neither the padding nor the missing prompts and answers', async () => {

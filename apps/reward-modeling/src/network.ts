@@ -9,7 +9,16 @@ import {
   type Engine,
   type Parameters,
 } from '@pavlov/tensor';
-import { type Learner } from '@pavlov/training';
+import {
+  createGradientSum,
+  graphsByColumns,
+  lengthsOf,
+  paddingOf,
+  sliceByLength,
+  takeSlice,
+  type Learner,
+  type Slice,
+} from '@pavlov/training';
 
 /** P prompts with K answers each, laid out on P·K rows of T columns. */
 export interface RankingBatch {
@@ -22,8 +31,8 @@ export interface RankingBatch {
 }
 
 export interface RewardNetwork {
-  /** Loss of a batch; its gradients land in the learner's buffer. */
-  gradients(learner: Learner, batch: RankingBatch): Promise<{ loss: number }>;
+  /** Loss of a batch, and the share of what was computed that is padding; the gradients land in the learner's buffer. */
+  gradients(learner: Learner, batch: RankingBatch): Promise<{ loss: number; padding: number }>;
 }
 
 export interface RankingShape {
@@ -32,38 +41,86 @@ export interface RankingShape {
   readonly columns: number;
 }
 
-export async function compileReward(
+/**
+ * Batches are computed in slices of prompts, each on as many columns as it needs: a graph is compiled when its shape first
+ * occurs. All answers to a prompt are in one slice.
+ */
+export function compileReward(
   engine: Engine,
-  options: { model: TransformerConfig; layout: Parameters['layout']; shape: RankingShape },
-): Promise<RewardNetwork> {
-  const { prompts, answers, columns } = options.shape;
-  const rows = prompts * answers;
-  const training = await engine.compile(
-    ({ tokens, last, pairWeights, ...parameters }) => {
-      const { loss, gradients } = gradientsOf((weights) => {
-        const perToken = scalarScores(weights, hiddenStates(weights, tokens, options.model)); // [P·K·T]
-        // A sum over one chosen column each.
-        const chosen = tf.reshape(selectReal({ values: perToken, mask: last }), [rows, columns]); // [P·K, T]
-        const scores = tf.reshape(tf.sum(chosen, 1), [prompts, answers]); // [P, K]
-        return rankingLoss({ scores, pairWeights });
-      }, parameters);
-      return { loss, ...gradientOutputs(gradients) };
-    },
-    {
-      ...parameterSignature(options.layout),
-      tokens: { shape: [rows, columns], dtype: 'int32' },
-      last: { shape: [rows * columns], dtype: 'float32' },
-      pairWeights: { shape: [prompts, answers, answers], dtype: 'float32' },
-    },
-    { name: 'reward-training' },
+  options: {
+    model: TransformerConfig;
+    layout: Parameters['layout'];
+    shape: RankingShape;
+    /** Most prompts computed at once; all by default. */
+    microbatchSize?: number;
+  },
+): RewardNetwork {
+  const { model, shape } = options;
+  const { answers, columns } = shape;
+  const size = Math.min(options.microbatchSize ?? shape.prompts, shape.prompts);
+  const rows = size * answers;
+  const training = graphsByColumns((sliceColumns) =>
+    engine.compile(
+      ({ tokens, last, pairWeights, ...parameters }) => {
+        const { loss, gradients } = gradientsOf((weights) => {
+          const perToken = scalarScores(weights, hiddenStates(weights, tokens, model)); // [p·K·t]
+          // A sum over one chosen column each.
+          const chosen = tf.reshape(selectReal({ values: perToken, mask: last }), [rows, sliceColumns]); // [p·K, t]
+          const scores = tf.reshape(tf.sum(chosen, 1), [size, answers]); // [p, K]
+          return rankingLoss({ scores, pairWeights });
+        }, parameters);
+        return { loss, ...gradientOutputs(gradients) };
+      },
+      {
+        ...parameterSignature(options.layout),
+        tokens: { shape: [rows, sliceColumns], dtype: 'int32' },
+        last: { shape: [rows * sliceColumns], dtype: 'float32' },
+        pairWeights: { shape: [size, answers, answers], dtype: 'float32' },
+      },
+      { name: 'reward-training' },
+    ),
   );
+  const sum = createGradientSum();
   return {
     gradients: async (learner, { tokens, last, pairWeights }) => {
-      const outputs = await training.run(
-        { ...learner.parameters.views, tokens, last, pairWeights },
-        gradientBuffers(learner.gradients),
+      const lengths = lengthsOf(last, columns);
+      const longest = Array.from({ length: shape.prompts }, (_, prompt) =>
+        Math.max(...lengths.slice(prompt * answers, (prompt + 1) * answers)),
       );
-      return { loss: outputs.loss[0] };
+      const slices = sliceByLength(longest, { size, columns });
+      let loss = 0;
+      await sum.over(slices, learner.gradients, async (prompts, gradients) => {
+        const slice = answersTo(prompts, answers);
+        const graph = await training(slice.columns);
+        const outputs = await graph.run(
+          {
+            ...learner.parameters.views,
+            tokens: takeSlice(tokens, slice, { columns, fill: model.padId }),
+            last: takeSlice(last, slice, { columns, fill: 0 }),
+            // One row of K² weights per prompt; a batch's weights sum to 1, so the slices' losses add up to its own.
+            pairWeights: takeSlice(
+              pairWeights,
+              { ...prompts, columns: answers ** 2 },
+              { columns: answers ** 2, fill: 0 },
+            ),
+          },
+          gradientBuffers(gradients),
+        );
+        loss += outputs.loss[0];
+      });
+      return {
+        loss,
+        padding: paddingOf(
+          slices.map((slice) => answersTo(slice, answers)),
+          lengths,
+        ),
+      };
     },
   };
+}
+
+/** The rows of K answers to each prompt of a slice. */
+function answersTo(prompts: Slice, answers: number): Slice {
+  const rows = prompts.rows.flatMap((prompt) => Array.from({ length: answers }, (_, nth) => prompt * answers + nth));
+  return { ...prompts, rows, size: prompts.size * answers };
 }

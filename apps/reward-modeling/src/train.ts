@@ -38,7 +38,12 @@ export const train: Train<'reward-modeling'> = async (context) => {
   const answers = longest(rankings.map(({ sequences }) => sequences));
   const shape = { prompts: config.batchSize, answers, columns: longest(ranked) };
   const layout = transformerLayout(policy.model, 'scalar');
-  const network = await compileReward(engine, { model: policy.model, layout, shape });
+  const network = compileReward(engine, {
+    model: policy.model,
+    layout,
+    shape,
+    microbatchSize: config.microbatchSize,
+  });
   const scorer = await createRewardScorer(engine, {
     config: policy.model,
     batch: config.batchSize * answers,

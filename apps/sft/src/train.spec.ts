@@ -239,7 +239,7 @@ describe('what is held out', () => {
     const encoded = encodeDemonstrations(rows, { tokenizer, contextLength: model.contextLength });
     const columns = Math.max(...encoded.map(({ prompt, completion }) => prompt.length + completion.length)) - 1;
     const grid = { rows: 2, columns };
-    const step = await compileLmStep(engine, { model, ...grid });
+    const step = compileLmStep(engine, { model, ...grid });
     const bens = layOutDemonstrations(
       encoded.filter(({ user }) => user === 'ben'),
       { ...grid, padId: tokenizer.padId },

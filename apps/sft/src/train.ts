@@ -64,7 +64,7 @@ export const train: Train<'sft'> = async (context) => {
     config.dropout > 0
       ? createResidualDropout({ config: model, ...grid, rate: config.dropout, seed, purpose: 'sft/dropout' })
       : undefined;
-  const step = await compileLmStep(engine, { model, ...grid, dropout });
+  const step = compileLmStep(engine, { model, ...grid, microbatchSize: config.microbatchSize, dropout });
   const mix =
     config.pretrainingMix && (await openPretrainingMix(engine, { store, policy, mix: config.pretrainingMix, seed }));
   const selection = config.selection && (await openSelection(engine, { context, policy, selection: config.selection }));
@@ -80,7 +80,7 @@ export const train: Train<'sft'> = async (context) => {
     for (const [position, batch] of batchesOf(order, config.batchSize).entries()) {
       await context.checkpoint();
       const index = epoch * stepsPerEpoch + position;
-      const { loss } = await step.gradients(learner, layOut(batch), dropout?.masksAt(index));
+      const { loss, padding } = await step.gradients(learner, layOut(batch), dropout?.masksAt(index));
       const mixed = await mix?.add(learner, index);
       const losses = { loss, ...(mixed && { 'pretraining loss': mixed.loss }) };
       const { gradientNorm } = learner.update({ learningRate: rate(index), losses });
@@ -91,6 +91,7 @@ export const train: Train<'sft'> = async (context) => {
         ...(mixed && { 'loss/pretraining': mixed.loss, 'pretraining/gradient_ratio': mixed.gradientRatio }),
         'train/gradient_norm': gradientNorm,
         'train/learning_rate': rate(index),
+        'train/padding': padding,
       });
       context.progress({
         fraction: (index + 1) / steps,

@@ -1,6 +1,6 @@
 export { loadCheckpoint, publishCheckpoint, type LoadedCheckpoint, type PublishingContext } from './checkpoints';
 export { createLearner, type Learner, type OptimiserConfig } from './learner';
-export { compileLmStep, type LmStep, type LmStepOptions } from './lm-step';
+export { compileLmStep, type LmLoss, type LmStep, type LmStepOptions } from './lm-step';
 export { openPretrainingMix, type MixedIn, type PretrainingMix } from './pretraining-mix';
 export {
   createRewardModelScorer,
@@ -11,4 +11,14 @@ export {
 } from './reward-models';
 export { readRows } from './rows';
 export { openTextBatches, type TextBatches } from './text';
+export {
+  createGradientSum,
+  graphsByColumns,
+  lengthsOf,
+  paddingOf,
+  putSlice,
+  sliceByLength,
+  takeSlice,
+  type Slice,
+} from './slices';
 export { createThroughput, type Throughput } from './throughput';

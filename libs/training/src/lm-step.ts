@@ -17,8 +17,18 @@ import {
   tokenLogprobs,
   type Engine,
   type Parameters,
+  type TensorSpec,
 } from '@pavlov/tensor';
 import { type Learner } from './learner';
+import {
+  createGradientSum,
+  graphsByColumns,
+  lengthsOf,
+  paddingOf,
+  sliceByLength,
+  takeSlice,
+  type Slice,
+} from './slices';
 
 /** The compiled language-model loss: mean −log p per learned token, in nats. */
 export interface LmStep {
@@ -27,73 +37,141 @@ export interface LmStep {
    *
    * @param dropoutMasks Of this very step; needed if, and only if, it is compiled with dropout.
    */
-  gradients(learner: Learner, batch: TokenBatch, dropoutMasks?: Float32Array): Promise<{ loss: number }>;
+  gradients(
+    learner: Pick<Learner, 'parameters' | 'gradients'>,
+    batch: TokenBatch,
+    dropoutMasks?: Float32Array,
+  ): Promise<LmLoss>;
   /** Loss over several batches, each token weighing the same. Nothing is dropped. */
   meanLoss(parameters: Parameters, batches: Iterable<TokenBatch>): Promise<number>;
+}
+
+export interface LmLoss {
+  readonly loss: number;
+  /** Share of what was computed that is padding. */
+  readonly padding: number;
 }
 
 export interface LmStepOptions {
   readonly model: TransformerConfig;
   readonly rows: number;
   readonly columns: number;
+  /** Most rows computed at once; all by default. */
+  readonly microbatchSize?: number;
   /** Multiplies the gradients, not the reported loss: the weight of this loss beside another. */
   readonly coefficient?: number;
-  /** Of the passes that gradients are taken of; none by default. */
+  /** Of the passes that gradients are taken of; none by default. Its masks are those of the whole grid. */
   readonly dropout?: Pick<ResidualDropout, 'spec'>;
 }
 
-export async function compileLmStep(engine: Engine, options: LmStepOptions): Promise<LmStep> {
+/** Batches are computed in slices, each on as many columns as it needs: a graph is compiled when its shape first occurs. */
+export function compileLmStep(engine: Engine, options: LmStepOptions): LmStep {
   const { model, rows, columns, coefficient = 1, dropout } = options;
-  const count = rows * columns;
-  const signature = {
-    ...parameterSignature(transformerLayout(model, 'lm')),
-    tokens: { shape: [rows, columns], dtype: 'int32' },
-    targets: { shape: [count], dtype: 'int32' },
-    mask: { shape: [count], dtype: 'float32' },
-  } as const;
+  const size = Math.min(options.microbatchSize ?? rows, rows);
+  const signatureFor = (sliceColumns: number) =>
+    ({
+      ...parameterSignature(transformerLayout(model, 'lm')),
+      tokens: { shape: [size, sliceColumns], dtype: 'int32' },
+      targets: { shape: [size * sliceColumns], dtype: 'int32' },
+      mask: { shape: [size * sliceColumns], dtype: 'float32' },
+      denominator: { shape: [], dtype: 'float32' },
+    }) as const;
   const lossOf = (
     parameters: Record<string, tf.Tensor>,
-    { hidden, targets, mask }: { hidden: tf.Tensor; targets: tf.Tensor; mask: tf.Tensor },
-  ) => causalLmLoss({ logprobs: tokenLogprobs(lmLogits(parameters, hidden, model), targets), mask });
+    { hidden, targets, mask, denominator }: Record<'hidden' | 'targets' | 'mask' | 'denominator', tf.Tensor>,
+  ) =>
+    causalLmLoss({
+      logprobs: tokenLogprobs(lmLogits(parameters, hidden, model), targets),
+      mask,
+      denominator: denominator as tf.Scalar,
+    });
 
-  const training = await engine.compile(
-    ({ tokens, targets, mask, dropoutMasks, ...parameters }) => {
-      const { metrics, gradients } = gradientsOf((weights) => {
-        const hidden = dropout
-          ? hiddenStatesWithDropout(weights, { tokens, masks: dropoutMasks }, model)
-          : hiddenStates(weights, tokens, model); // [B·T, C]
-        const { loss } = lossOf(weights, { hidden, targets, mask });
-        return { loss: tf.mul(loss, coefficient), metrics: { loss } };
-      }, parameters);
-      return { ...metrics, ...gradientOutputs(gradients) };
-    },
-    { ...signature, ...(dropout && { dropoutMasks: dropout.spec }) },
-    { name: 'lm-training' },
+  const training = graphsByColumns((sliceColumns) =>
+    engine.compile(
+      ({ tokens, targets, mask, denominator, dropoutMasks, ...parameters }) => {
+        const { metrics, gradients } = gradientsOf((weights) => {
+          const hidden = dropout
+            ? hiddenStatesWithDropout(weights, { tokens, masks: dropoutMasks }, model)
+            : hiddenStates(weights, tokens, model); // [b·t, C]
+          const { loss } = lossOf(weights, { hidden, targets, mask, denominator });
+          return { loss: tf.mul(loss, coefficient), metrics: { loss } };
+        }, parameters);
+        return { ...metrics, ...gradientOutputs(gradients) };
+      },
+      { ...signatureFor(sliceColumns), ...(dropout && { dropoutMasks: maskSpec(dropout, size * sliceColumns) }) },
+      { name: 'lm-training' },
+    ),
   );
-  const scoring = await engine.compile(
-    ({ tokens, targets, mask, ...parameters }) =>
-      lossOf(parameters, { hidden: hiddenStates(parameters, tokens, model), targets, mask }),
-    signature,
-    { name: 'lm-scoring' },
+  const scoring = graphsByColumns((sliceColumns) =>
+    engine.compile(
+      ({ tokens, targets, mask, denominator, ...parameters }) =>
+        lossOf(parameters, { hidden: hiddenStates(parameters, tokens, model), targets, mask, denominator }),
+      signatureFor(sliceColumns),
+      { name: 'lm-scoring' },
+    ),
   );
+  const slicesOf = (lengths: readonly number[]): Slice[] => sliceByLength(lengths, { size, columns });
+  const feedsOf = ({ tokens, targets, mask }: TokenBatch, slice: Slice) => ({
+    tokens: takeSlice(tokens, slice, { columns, fill: model.padId }),
+    targets: takeSlice(targets, slice, { columns, fill: model.padId }),
+    mask: takeSlice(mask, slice, { columns, fill: 0 }),
+    denominator: Float32Array.of(Math.max(1, learnedIn(mask))),
+  });
+  const sum = createGradientSum();
   return {
-    gradients: async (learner, { tokens, targets, mask }, dropoutMasks) => {
-      const outputs = await training.run(
-        { ...learner.parameters.views, tokens, targets, mask, ...(dropoutMasks && { dropoutMasks }) },
-        gradientBuffers(learner.gradients),
-      );
-      return { loss: outputs.loss[0] };
+    gradients: async (learner, batch, dropoutMasks) => {
+      const lengths = lengthsOf(batch.mask, columns);
+      const slices = slicesOf(lengths);
+      let loss = 0;
+      await sum.over(slices, learner.gradients, async (slice, gradients) => {
+        const graph = await training(slice.columns);
+        const masks = dropoutMasks && takeMasks(dropoutMasks, slice, { rows, columns, width: model.width });
+        const outputs = await graph.run(
+          { ...learner.parameters.views, ...feedsOf(batch, slice), ...(masks && { dropoutMasks: masks }) },
+          gradientBuffers(gradients),
+        );
+        loss += outputs.loss[0];
+      });
+      return { loss, padding: paddingOf(slices, lengths) };
     },
     meanLoss: async (parameters, batches) => {
       let total = 0;
       let learned = 0;
-      for (const { tokens, targets, mask } of batches) {
-        const { loss } = await scoring.run({ ...parameters.views, tokens, targets, mask });
-        const weight = mask.reduce((sum, one) => sum + one, 0);
-        total += loss[0] * weight;
+      for (const batch of batches) {
+        const weight = learnedIn(batch.mask);
+        for (const slice of slicesOf(lengthsOf(batch.mask, columns))) {
+          const graph = await scoring(slice.columns);
+          const { loss } = await graph.run({ ...parameters.views, ...feedsOf(batch, slice) });
+          total += loss[0] * weight;
+        }
         learned += weight;
       }
       return total / learned;
     },
   };
+}
+
+const learnedIn = (mask: Float32Array): number => mask.reduce((sum, one) => sum + one, 0);
+
+/** The masks for fewer positions. */
+function maskSpec({ spec }: Pick<ResidualDropout, 'spec'>, positions: number): TensorSpec {
+  const [places, , width] = spec.shape;
+  return { ...spec, shape: [places, positions, width] };
+}
+
+/** A slice of dropout masks [P, B·T, C], place by place. */
+function takeMasks(
+  masks: Float32Array,
+  slice: Slice,
+  { rows, columns, width }: { rows: number; columns: number; width: number },
+): Float32Array {
+  const place = rows * columns * width;
+  const wide = { ...slice, columns: slice.columns * width };
+  const taken = new Float32Array((masks.length / place) * wide.size * wide.columns);
+  for (let nth = 0; nth * place < masks.length; nth++)
+    taken.set(
+      takeSlice(masks.subarray(nth * place, (nth + 1) * place), wide, { columns: columns * width, fill: 0 }),
+      nth * wide.size * wide.columns,
+    );
+  return taken;
 }

@@ -31,7 +31,7 @@ export async function openPretrainingMix(
 ): Promise<PretrainingMix> {
   const { store, policy, mix, seed } = options;
   const shape = { rows: mix.batchSize, columns: policy.model.contextLength };
-  const step = await compileLmStep(engine, { model: policy.model, ...shape, coefficient: mix.coefficient });
+  const step = compileLmStep(engine, { model: policy.model, ...shape, coefficient: mix.coefficient });
   const batches = await openTextBatches(store, { id: mix.dataset, tokenizer: policy.tokenizer, ...shape, seed });
   const gradients = copyParameters(policy.parameters);
   return {

@@ -19,6 +19,10 @@ export const optimiser = {
   clipNorm: z.number().positive().default(1).describe('Largest global norm of a gradient.'),
 };
 
+export const microbatchSize = positiveInt
+  .optional()
+  .describe('Most of them computed at once: fewer need less memory and give the same step. All, if absent.');
+
 export const sampling = {
   temperature: z.number().min(0).max(10).describe('Logits are divided by it; 0 takes the likeliest token.'),
   topK: z.int().min(0).default(0).describe('Sample among the k likeliest tokens; 0 means all.'),

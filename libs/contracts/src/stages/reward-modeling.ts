@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { checkpointId, datasetId } from '../ids';
-import { fraction, heldOutFraction, optimiser, positiveInt, sampling } from './common';
+import { fraction, heldOutFraction, microbatchSize, optimiser, positiveInt, sampling } from './common';
 
 export const rewardModelingConfig = z
   .strictObject({
@@ -24,6 +24,7 @@ export const rewardModelingConfig = z
       .max(1024)
       .default(16)
       .describe('Prompts per step; all pairs of a prompt stay in one batch element.'),
+    microbatchSize,
     warmupSteps: z.int().min(0).default(0).describe('Steps of linear warm-up.'),
     finalLearningRateFraction: fraction.default(0.1).describe('Where the cosine ends, as a share of the peak.'),
     heldOutFraction: heldOutFraction.default(0.1),
