@@ -89,7 +89,7 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
       ({ tokens, positions, temperature, ...inputs }) =>
         decodeStep({ inputs, maps: stepWeights.maps(inputs), tokens, positions, temperature }, config),
       { ...stepWeights.signature, ...common(rows), tokens: { shape: [rows], dtype: 'int32' } },
-      { name: 'decoder-step', inPlace, threads: threadsFor(config, rows) },
+      { name: 'decoder-step', inPlace },
     );
 
   const prefills = new Map<number, CompiledFunction>();
@@ -111,13 +111,6 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
     cacheNames,
     dispose: () => [stepWeights, ...prefills.values(), ...steps.values()].forEach((compiled) => compiled.dispose()),
   };
-}
-
-/** Multiplications that make it worthwhile to wake one more thread, some thirty times in a step. */
-const workPerThread = 64 * 2 ** 20;
-
-function threadsFor({ layers, width, vocabSize }: TransformerConfig, rows: number): number {
-  return Math.ceil((rows * width * (12 * layers * width + vocabSize)) / workPerThread);
 }
 
 const presentOf = (cacheName: string): string => cacheName.replace('past', 'present');

@@ -27,8 +27,6 @@ export interface CompileOptions {
    * and let ONNX Runtime lay matrices out once: products with few rows run 1.5 to 3 times as fast. Compiling takes longer.
    */
   readonly constants?: Buffers;
-  /** Threads for one run, where fewer than the engine's are faster: for functions so short that sharing the work costs more. */
-  readonly threads?: number;
 }
 
 /** A function ready to run. One run at a time: its output buffers are reused. */
@@ -54,14 +52,13 @@ export interface Source {
   /** What is not, because the values are known. */
   readonly constants: Constants;
   readonly inPlace: Readonly<Record<string, string>>;
-  readonly threads?: number;
 }
 
-type Description = Omit<Source, 'fn' | 'constants' | 'threads'> & { readonly outputs: Signature };
+type Description = Omit<Source, 'fn' | 'constants'> & { readonly outputs: Signature };
 
 /** Parts the signature into what is fed and what is constant. */
 export function resolveSource(fn: TensorFunction, signature: Signature, options: CompileOptions): Source {
-  const { name = fn.name || 'anonymous', inPlace = {}, constants = {}, threads } = options;
+  const { name = fn.name || 'anonymous', inPlace = {}, constants = {} } = options;
   checkNames(`"${name}": constant`, signature, constants);
   const known: [string, Constants[string]][] = [];
   const fed: [string, TensorSpec][] = [];
@@ -74,7 +71,7 @@ export function resolveSource(fn: TensorFunction, signature: Signature, options:
       fed.push([input, spec]);
     }
   }
-  return { name, fn, inPlace, threads, inputs: Object.fromEntries(fed), constants: Object.fromEntries(known) };
+  return { name, fn, inPlace, inputs: Object.fromEntries(fed), constants: Object.fromEntries(known) };
 }
 
 /** Throws unless every in-place output names an input of the same shape and type. */

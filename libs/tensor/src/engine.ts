@@ -111,7 +111,7 @@ function onnxCompiler(
       model: encodeModel(model),
       inputs: Object.entries(source.inputs).map(([input, spec]) => ({ ...spec, name: inputName(input) })),
       outputs: Object.entries(outputs).map(([output, spec]) => ({ ...spec, name: outputName(output) })),
-      threads: Math.min(source.threads ?? threads, threads),
+      threads,
       profile: profileFolder && join(profileFolder, source.name),
     });
     return compiledFunction(description, session);
