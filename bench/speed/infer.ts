@@ -25,21 +25,24 @@ export async function compileScoring(engine: Engine, task: Task): Promise<() => 
   return () => scorer.logprobs(request);
 }
 
-/** Sampling with a key-value cache, prompt included; no answer ends early. */
+/** Sampling with a key-value cache, prompt included; no answer ends early. With weights in 8 bits, if that is the phase. */
 export async function compileGeneration(engine: Engine, task: Task): Promise<() => Promise<unknown>> {
   const {
+    phase,
     shape: { model: config, prompt, answer },
     batch,
     seed,
   } = task;
+  const parameters = weightsOf(task);
   const generator = await createGenerator(engine, {
     config,
     batch,
     maxPromptTokens: prompt,
     maxNewTokens: answer,
+    ...(phase === 'generate-int8' && { int8: parameters }),
   });
   const options = {
-    parameters: weightsOf(task),
+    parameters,
     prompts: sequences(config, { rows: batch, columns: prompt }),
     temperature: 1,
     eosId: 0,

@@ -24,7 +24,9 @@ export function costPerToken({ phase, shape, batch }: Pick<Task, 'phase' | 'shap
     case 'score':
       return { flops: forward(shape) };
     case 'generate':
-      return sampling(shape, batch);
+      return sampling(shape, { batch, bytesPerWeight: bytesPerFloat });
+    case 'generate-int8':
+      return sampling(shape, { batch, bytesPerWeight: 1 });
     case 'ppo':
     case 'memory':
     case 'losses':
@@ -41,12 +43,16 @@ function forward({ model, length }: Shape): number {
   return 2 * (blocks + head) + attention * ((length + 1) / 2);
 }
 
-function sampling({ model, prompt, answer }: Shape, batch: number): Cost {
+function sampling(
+  { model, prompt, answer }: Shape,
+  { batch, bytesPerWeight }: { batch: number; bytesPerWeight: number },
+): Cost {
   const { blocks, head, attention } = parts(model);
   const meanContext = prompt + answer / 2;
   const prefill = (prompt / answer) * (2 * blocks + attention * ((prompt + 1) / 2));
-  const floats = (blocks + head) / batch + 2 * model.layers * model.width * meanContext;
-  return { flops: 2 * (blocks + head) + attention * meanContext + prefill, bytes: floats * bytesPerFloat };
+  const weights = ((blocks + head) * bytesPerWeight) / batch;
+  const cache = 2 * model.layers * model.width * meanContext * bytesPerFloat;
+  return { flops: 2 * (blocks + head) + attention * meanContext + prefill, bytes: weights + cache };
 }
 
 function parts({ layers, width, vocabSize }: Shape['model']) {

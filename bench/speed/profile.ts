@@ -14,7 +14,7 @@ export interface ProfileRow extends Case {
   readonly share: number;
 }
 
-export const profiledPhases = ['train', 'score', 'generate'] as const satisfies readonly Phase[];
+export const profiledPhases = ['train', 'score', 'generate', 'generate-int8'] as const satisfies readonly Phase[];
 
 /** Where the time of compiled graphs goes, by operator; what happens outside of graphs is not in it. */
 export async function measureProfiles(

@@ -14,6 +14,8 @@ export const modesOfPhase: Readonly<Record<Exclude<TaskPhase, 'ppo'>, readonly P
   train: ['eager', 'compile', 'transformers'],
   score: ['eager', 'packed', 'compile', 'transformers'],
   generate: ['eager', 'packed', 'compile', 'transformers'],
+  // Beside PyTorch in float32.
+  'generate-int8': ['eager', 'packed', 'compile', 'transformers'],
   memory: ['eager', 'compile'],
 };
 
@@ -38,7 +40,7 @@ export async function measurePeer(
 ): Promise<Measurement | Unavailable> {
   const { model, length, prompt, answer: answerLength } = task.shape;
   const flags = {
-    phase: task.phase,
+    phase: task.phase === 'generate-int8' ? 'generate' : task.phase,
     mode,
     layers: model.layers,
     heads: model.heads,

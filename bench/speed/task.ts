@@ -1,7 +1,7 @@
 import { type Shape, type ShapeName, shapes } from './shapes';
 
 /** What can be asked for on the command line. The machine's own anchors are always measured. */
-export const phases = ['train', 'score', 'generate', 'ppo', 'memory'] as const;
+export const phases = ['train', 'score', 'generate', 'generate-int8', 'ppo', 'memory'] as const;
 export type Phase = (typeof phases)[number];
 
 export type TaskPhase = Phase | 'sgemm' | 'read' | 'losses';
@@ -44,6 +44,8 @@ export interface Case {
 }
 
 const generationBatches: Readonly<Record<ShapeName, readonly number[]>> = { tiny: [16, 64], small: [8, 32], gpt2: [2] };
+/** Where reading the weights takes most of a step. */
+const int8Batches: Readonly<Record<ShapeName, readonly number[]>> = { tiny: [], small: [8], gpt2: [2] };
 /** GPT-2 is too large for four networks and their optimisers on an ordinary machine. */
 const ppoShapes: readonly ShapeName[] = ['tiny', 'small'];
 
@@ -55,6 +57,7 @@ export function casesOf(wanted: { phases: readonly Phase[]; shapes: readonly Sha
 
 function batchesOf(phase: Phase, shape: ShapeName): readonly number[] {
   if (phase === 'generate') return generationBatches[shape];
+  if (phase === 'generate-int8') return int8Batches[shape];
   if (phase === 'ppo' && !ppoShapes.includes(shape)) return [];
   return [shapes[shape].batch];
 }

@@ -33,7 +33,8 @@ async function measureTask(engine: Engine, task: Task): Promise<Result> {
       const { seconds, ...timing } = await measure(await compileScoring(engine, task), task);
       return { ...rate(batch * shape.length, seconds), ...timing };
     }
-    case 'generate': {
+    case 'generate':
+    case 'generate-int8': {
       const { seconds, ...timing } = await measure(await compileGeneration(engine, task), task);
       return { ...rate(batch * shape.answer, seconds), ...timing };
     }
