@@ -11,7 +11,8 @@ import { openWorld, type PpoJob, type World } from './world';
 /** KL is free and no alarm goes off, so that a run goes on until it breaks. */
 const reckless = {
   klCoefficient: 1e-6,
-  iterations: 40,
+  batchSize: 256,
+  minibatchSize: 32,
   warmupIterations: 0,
   learningRateDecay: 'constant',
   averageDecay: null,

@@ -56,6 +56,12 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => world.close());
 
+/** Of all answers that end and read like this. */
+function probabilityOf(word: string, logprobs: Float64Array): number {
+  const { texts, finished } = world.space;
+  return logprobs.reduce((sum, logprob, y) => (texts[y] === word && finished[y] ? sum + Math.exp(logprob) : sum), 0);
+}
+
 describe('the world', () => {
   it('knows every answer there is', () => {
     for (const logprobs of [...world.reference, ...runOf(0.3).policy.distribution])
@@ -66,10 +72,8 @@ describe('the world', () => {
     const shares = { fruit: { apple: 8 / 21, pear: 5 / 21, plum: 3 / 21 }, drink: { water: 10 / 21, beer: 1 / 21 } };
     for (const [prompt, words] of Object.entries(shares)) {
       const logprobs = world.reference[prompts.indexOf(prompt)];
-      for (const [word, share] of Object.entries(words)) {
-        const y = world.space.texts.findIndex((text, index) => text === word && world.space.finished[index]);
-        expect(Math.abs(Math.exp(logprobs[y]) - share)).toBeLessThan(0.02);
-      }
+      for (const [word, share] of Object.entries(words))
+        expect(Math.abs(probabilityOf(word, logprobs) - share)).toBeLessThan(0.03);
     }
   });
 
@@ -88,7 +92,7 @@ describe('PPO', () => {
     const share = shareOfGain({ policy, best, reference }, coefficient);
     expect(share).toBeGreaterThan(0.98);
     expect(share).toBeLessThan(1 + 1e-6);
-    expect(totalVariation(policy.distribution, best.distribution)).toBeLessThan(0.02);
+    expect(totalVariation(policy.distribution, best.distribution)).toBeLessThan(0.03);
   });
 
   it('goes the farther along the frontier the smaller β is', () => {
@@ -108,8 +112,8 @@ describe('PPO', () => {
 
   it('measures by its samples what is exactly so', () => {
     const { context, policy } = runOf(0.3);
-    // 256 answers, whose rewards have a standard deviation of about 0.6: four standard errors.
-    expect(Math.abs(context.curves[0].values['objective/scores'] - reference.reward)).toBeLessThan(0.15);
+    // 512 answers, whose rewards have a standard deviation of about 0.6: four standard errors.
+    expect(Math.abs(context.curves[0].values['objective/scores'] - reference.reward)).toBeLessThan(0.11);
     // The learning rate has decayed to almost 0: the last five batches come from nearly the same policy.
     const lastOf = (name: string): number =>
       context.curves.slice(-5).reduce((sum, { values }) => sum + values[name] / 5, 0);
