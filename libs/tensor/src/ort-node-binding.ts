@@ -15,6 +15,7 @@ async function createSession(
   const session = await ort.InferenceSession.create(model, {
     intraOpNumThreads: threads,
     graphOptimizationLevel: 'all',
+    enableMemPattern: false,
     logSeverityLevel: 3,
     ...(profile !== undefined && { enableProfiling: true, profileFilePrefix: profile }),
   });
