@@ -58,6 +58,7 @@ async function runSitting(options: Options, { environment, write }: Output): Pro
   console.log(table(rowsOf(sitting)));
   const notes = footnotes(sitting);
   if (notes.length > 0) console.log(`\n${notes.join('\n')}`);
+  if (sitting.found.some(({ ours }) => ours.length === 0)) process.exitCode = 1;
   if (environment.loadAverage[0] > 0.5) console.log('\nThe machine was not idle: the figures are too low.');
 }
 

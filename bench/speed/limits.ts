@@ -1,23 +1,28 @@
 /**
- * What a phase must at least do per token, for comparing with the machine's own rates.
+ * What a phase must at least do, for comparing with the machine's own rates.
  *
  * Floating-point operations: 2 per weight of a matrix product (12·L·C² in the blocks, V·C in the head; looking up an
  * embedding is free), and 4·L·C per position that is attended to, causal attention counting its average length (T + 1) / 2.
- * A training step is three forward passes. Bytes: every weight and every key and value of the cache, once per sampled token.
+ * A training step is three forward passes. An update of PPO samples, scores the answers with four networks, and trains two of
+ * them in each epoch; logits count only where there is an answer. Bytes: every weight and every key and value of the cache,
+ * once per sampled token.
  */
 import type { Shape } from './shapes';
 import type { Task } from './task';
 
 export interface Cost {
-  readonly flops: number;
+  /** In float32; there is none to compare 8 bits with. */
+  readonly flops?: number;
   /** Read from memory; only for sampling, which is bound by it. */
   readonly bytes?: number;
 }
 
 const bytesPerFloat = 4;
+/** Passes over each batch of answers, as in Stiennon et al. and in TRL. */
+export const ppoEpochs = 4;
 
-/** Per token of the phase's rate; undefined for phases without one. */
-export function costPerToken({ phase, shape, batch }: Pick<Task, 'phase' | 'shape' | 'batch'>): Cost | undefined {
+/** Per token of the phase's rate, or per update of PPO; undefined for phases that are not compared. */
+export function costOf({ phase, shape, batch }: Pick<Task, 'phase' | 'shape' | 'batch'>): Cost | undefined {
   switch (phase) {
     case 'train':
       return { flops: 3 * forward(shape) };
@@ -26,8 +31,9 @@ export function costPerToken({ phase, shape, batch }: Pick<Task, 'phase' | 'shap
     case 'generate':
       return sampling(shape, { batch, bytesPerWeight: bytesPerFloat });
     case 'generate-int8':
-      return sampling(shape, { batch, bytesPerWeight: 1 });
+      return { bytes: sampling(shape, { batch, bytesPerWeight: 1 }).bytes };
     case 'ppo':
+      return { flops: update(shape, batch) };
     case 'memory':
     case 'losses':
     case 'sgemm':
@@ -41,6 +47,16 @@ export function costPerToken({ phase, shape, batch }: Pick<Task, 'phase' | 'shap
 function forward({ model, length }: Shape): number {
   const { blocks, head, attention } = parts(model);
   return 2 * (blocks + head) + attention * ((length + 1) / 2);
+}
+
+function update(shape: Shape, batch: number): number {
+  const { model, prompt, answer } = shape;
+  const { head } = parts(model);
+  const length = prompt + answer;
+  const scalar = length * forward({ ...shape, model: { ...model, vocabSize: 0 }, length });
+  const lm = scalar + answer * 2 * head;
+  const sampled = answer * (sampling(shape, { batch, bytesPerWeight: bytesPerFloat }).flops ?? 0);
+  return batch * (sampled + 2 * (lm + scalar) + ppoEpochs * 3 * (lm + scalar));
 }
 
 function sampling(

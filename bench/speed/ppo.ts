@@ -9,12 +9,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { train } from '../../apps/ppo/src/train';
+import { ppoEpochs } from './limits';
 import { fill } from './numbers';
 import { median, watchOthers } from './stopwatch';
 import type { Measurement, Task } from './task';
 
-/** Passes over each batch of answers. */
-const epochs = 4;
 const fewestUpdates = 2;
 
 /**
@@ -108,7 +107,7 @@ async function prepare(store: Store, { shape: { model, prompt, answer }, batch, 
     prompts: 'prompts',
     batchSize: batch,
     minibatchSize: batch,
-    epochs,
+    epochs: ppoEpochs,
     maxNewTokens: answer,
     iterations: 1000,
     learningRate: 1e-6,
@@ -135,7 +134,10 @@ function tokenizerOf(vocabSize: number): TokenizerFiles {
   const word = (): string => Array.from({ length: 8 }, letter).join('');
   const words = Array.from({ length: vocabSize }, word);
   const roles = Array.from({ length: 100 }, () => 'User: a\nAssistant: b\n').join('');
-  return trainByteLevelBpe([roles, words.join(' ')], { vocabSize });
+  const files = trainByteLevelBpe([roles, ...[words, words].map((all) => all.join(' '))], { vocabSize }); // pairs must recur
+  const { vocabSize: learned } = loadTokenizer(files);
+  if (learned !== vocabSize) throw new RangeError(`The tokenizer has ${learned} of ${vocabSize} tokens`);
+  return files;
 }
 
 /** Prompts of exactly so many tokens: a digit is one token each. */

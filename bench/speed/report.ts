@@ -1,4 +1,4 @@
-import { costPerToken } from './limits';
+import { costOf } from './limits';
 import { shapes } from './shapes';
 import { describe, type Found, isRate, type Sitting, trl, trlFigures, typical } from './sitting';
 import { median } from './stopwatch';
@@ -44,8 +44,9 @@ function rowOf({ of, unit, ours, peers }: Found, rates: { sgemm: number; read: n
   const value = typical(ours);
   const [best] = [...peers].sort(([, a], [, b]) => (isRate(of.phase) ? 1 : -1) * (typical(b) - typical(a)));
   const peer = best ? typical(best[1]) : null;
-  const cost = 'shape' in of ? costPerToken({ ...of, shape: shapes[of.shape] }) : undefined;
+  const cost = 'shape' in of ? costOf({ ...of, shape: shapes[of.shape] }) : undefined;
   const measured = [...ours, ...(best?.[1] ?? [])];
+  const perSecond = of.phase === 'ppo' ? 1 / value : value;
   const others = measured.flatMap(({ others }) => (typeof others === 'number' ? [others] : []));
   return {
     phase: of.phase,
@@ -59,7 +60,7 @@ function rowOf({ of, unit, ours, peers }: Found, rates: { sgemm: number; read: n
     peerModes: Object.fromEntries([...peers].map(([mode, all]) => [mode, typical(all)])),
     oursByRound: ours.map((one) => one.value),
     peerByRound: best?.[1].map((one) => one.value) ?? [],
-    ofSgemm: cost ? (value * cost.flops) / 1e9 / rates.sgemm : null,
+    ofSgemm: cost?.flops === undefined ? null : (perSecond * cost.flops) / 1e9 / rates.sgemm,
     ofRead: cost?.bytes === undefined ? null : (value * cost.bytes) / 1e9 / rates.read,
     others: others.length > 0 ? Math.max(...others) : null,
     oursShares: sharesOf(ours),
@@ -92,8 +93,8 @@ const percent = (part: number): string => `${Math.round(part * 100)} %`;
 
 /** Sampling is bound by whichever it comes nearer to. */
 function share({ ofSgemm, ofRead }: Row): string {
-  if (ofSgemm === null) return '';
-  return (ofRead ?? 0) > ofSgemm ? `${percent(ofRead ?? 0)} read` : `${percent(ofSgemm)} sgemm`;
+  if (ofSgemm === null && ofRead === null) return '';
+  return (ofRead ?? 0) > (ofSgemm ?? 0) ? `${percent(ofRead ?? 0)} read` : `${percent(ofSgemm ?? 0)} sgemm`;
 }
 
 function note({ oursShares, peerShares }: Row): string {
@@ -136,6 +137,12 @@ export function footnotes({ found, unavailable }: Sitting): string[] {
         `${tokensPerSecond} tokens/s; here that is ${here.toFixed(0)} tokens/s, so ${there} · ${tokensPerSecond} / ${here.toFixed(0)} = ${figure(scaled)} s.`,
     );
   }
-  for (const [what, why] of unavailable) notes.push(`${what}: not measured: ${why.split('\n').at(-1)}`);
+  for (const [what, why] of unavailable) notes.push(`${what}: not measured: ${gist(why)}`);
   return notes;
+}
+
+/** The line of an error's output that says what it is; Python has it last. */
+function gist(output: string): string {
+  const lines = output.split('\n');
+  return (lines.findLast((line) => /^\w*Error\b/.test(line.trim())) ?? lines.at(-1) ?? '').trim();
 }

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { costPerToken } from './limits';
+import { costOf } from './limits';
 import { columns } from './report';
 import { describeShape, modelOf, type Shape, shapes } from './shapes';
 import { measureOurs } from './sides';
@@ -60,7 +60,7 @@ export async function measureScaling(
     const task: Task = { ...settings, ...point, phase: 'train' };
     const { value, unit, others } = await measureOurs(task);
     const { shape, batch, threads } = point;
-    const flops = costPerToken(task)?.flops ?? NaN;
+    const flops = costOf(task)?.flops ?? NaN;
     rows.push({
       axis,
       shape: describeShape(shape),

@@ -74,7 +74,8 @@ function lastLine(command: string, args?: readonly string[]): Promise<{ answer: 
     child.on('close', (code, signal) => {
       const line = output.trim().split('\n').at(-1) ?? '';
       const answer: unknown = line.startsWith('{') ? JSON.parse(line) : undefined;
-      resolve({ answer, problem: problem.trim() || `it ended with ${signal ?? `code ${code}`} and said nothing` });
+      const said = problem.trim() || `it ended with ${signal ?? `code ${code}`} and said nothing`;
+      resolve({ answer, problem: said });
     });
   });
 }

@@ -19,9 +19,11 @@ export interface Found {
 
 export interface Sitting {
   readonly found: readonly Found[];
-  /** Modes that PyTorch's side could not run, and why. */
+  /** What could not be measured, and why. */
   readonly unavailable: ReadonlyMap<string, string>;
 }
+
+const oursName = 'Pavlov';
 
 /** The mode under which TRL's figures stand. */
 export const trl = 'TRL, scaled';
@@ -59,8 +61,12 @@ export async function sit(options: {
       const task = taskOf(one.of, settings);
       const say = (who: string, { value, unit }: Measurement): void =>
         onMeasured(`round ${round}: ${describe(one.of)}: ${who} ${value.toPrecision(4)} ${unit}`);
-      const ours = await measureOurs(task);
-      say('Pavlov', ours);
+      const ours = await measureOurs(task).catch((error: Error) => ({ unavailable: error.message }));
+      if ('unavailable' in ours) {
+        unavailable.set(nameOf(one, oursName), ours.unavailable);
+        continue;
+      }
+      say(oursName, ours);
       one.unit = ours.unit;
       one.ours.push(ours);
       for (const mode of peer ? modesOf(one, { wanted: peer.modes, unavailable }) : []) {
