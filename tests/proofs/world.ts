@@ -1,7 +1,8 @@
 /**
  * A world in which what PPO should find is known exactly: five prompts, answers of at most two tokens, and a reference
- * policy that SFT has taught some words for each prompt, in different proportions. Everything goes through the stages'
- * own `train` functions, and the rewards through a module named in PAVLOV_REWARDS.
+ * policy that SFT has taught some words for each prompt, in different proportions. “no idea” is worth most, but has two
+ * tokens even without its EOS, so that it never ends in time. Everything goes through the stages' own `train` functions,
+ * and the rewards through a module named in PAVLOV_REWARDS.
  */
 import { openStore, type Store } from '@pavlov/checkpoint-store';
 import { PavlovError, type StageName } from '@pavlov/contracts';
@@ -24,14 +25,11 @@ const rewardsModule = join('tests', 'proofs', 'rewards.cjs');
 
 export const prompts = Object.keys(table);
 
-/** Two tokens even without its EOS, so it never ends in time. */
-const rambling = 'no idea';
-const demonstrations = Object.entries(table).flatMap(([prompt, words]) => [
-  ...Object.entries(words).flatMap(([completion, { demonstrations }]) =>
+const demonstrations = Object.entries(table).flatMap(([prompt, words]) =>
+  Object.entries(words).flatMap(([completion, { demonstrations }]) =>
     Array.from({ length: demonstrations }, () => ({ prompt, completion })),
   ),
-  { prompt, completion: rambling },
-]);
+);
 
 const pretrainingConfig = {
   dataset: 'text',
