@@ -158,9 +158,9 @@ describe('a run whose rewards are all equal', () => {
 
 describe('a run that breaks down again', () => {
   it('tells what broke it, even where another policy was kept before', async () => {
-    await world.breakDown(job('again', 'proxy', { limits: { kl: 0.5 } }));
+    await world.breakDown(job('again', 'proxy', { limits: { kl: 0.1 } }));
     const kept = await world.hashOf(lastGoodIdOf('again'));
-    const { error } = await world.breakDown(job('again', 'proxy', { limits: { kl: 1 } }));
+    const { error } = await world.breakDown(job('again', 'proxy', { limits: { kl: 2 } }));
     expect(error).toMatchObject({ code: 'KL_EXPLODED', body: { field: 'kl' } });
     expect(error.body.hint).toMatch(
       /The policy of iteration \d+, the last that was sound, could not be kept: .*published/,
