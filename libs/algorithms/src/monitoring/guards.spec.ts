@@ -22,15 +22,24 @@ describe('guards', () => {
     });
   });
 
-  it('stop at an entropy below the limit, and never with a limit of 0', () => {
-    expect(check({ entropy: 9e-5 })).toMatchObject({
+  it('stop at an entropy that has fallen below the limit, and never with a limit of 0', () => {
+    const guards = createGuards(limits);
+    expect(guards.check(sound)).toBeUndefined();
+    expect(guards.check({ ...sound, entropy: 9e-5 })).toMatchObject({
       code: 'ENTROPY_COLLAPSED',
       quantity: 'entropy',
       value: 9e-5,
       limit: 1e-4,
       message: expect.stringContaining('0.00009 nats per token'),
     });
-    expect(createGuards({ ...limits, entropy: 0 }).check({ ...sound, entropy: 0 })).toBeUndefined();
+    const unlimited = createGuards({ ...limits, entropy: 0 });
+    expect(unlimited.check(sound)).toBeUndefined();
+    expect(unlimited.check({ ...sound, entropy: 0 })).toBeUndefined();
+  });
+
+  it('let a policy be that has said one thing from the start', () => {
+    const guards = createGuards(limits);
+    for (const entropy of [1e-6, 2e-6, 0]) expect(guards.check({ ...sound, entropy })).toBeUndefined();
   });
 
   it.each([

@@ -12,7 +12,7 @@ import { round } from './words';
 export interface GuardLimits {
   /** Nats per answer. */
   readonly kl: number;
-  /** Nats per token; 0 never stops. */
+  /** Nats per token; 0 never stops, and neither does a policy that has less to begin with. */
   readonly entropy: number;
   /** Successive iterations in which every answer got the same score. */
   readonly equalRewards: number;
@@ -50,6 +50,7 @@ export interface Guards {
 
 export function createGuards(limits: GuardLimits): Guards {
   let equalIterations = 0;
+  let firstEntropy: number | undefined;
   return {
     check: (observation) => {
       const broken = findNonFinite(observation);
@@ -57,7 +58,8 @@ export function createGuards(limits: GuardLimits): Guards {
       const { kl, entropy, scores } = observation;
       equalIterations = allEqual(scores) ? equalIterations + 1 : 0;
       if (kl > limits.kl) return klExploded(observation, limits);
-      if (entropy < limits.entropy) return entropyCollapsed(observation, limits);
+      firstEntropy ??= entropy;
+      if (entropy < limits.entropy && firstEntropy >= limits.entropy) return entropyCollapsed(observation, limits);
       if (equalIterations >= limits.equalRewards) return rewardsEqual(scores[0], equalIterations);
       return undefined;
     },

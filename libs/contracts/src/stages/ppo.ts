@@ -77,7 +77,7 @@ const limits = z.strictObject({
     .number()
     .min(0)
     .default(1e-4)
-    .describe('Stop with ENTROPY_COLLAPSED below so many nats per token; 0 never stops.'),
+    .describe('Stop with ENTROPY_COLLAPSED when it falls below so many nats per token; 0 never stops.'),
   equalRewards: positiveInt
     .default(3)
     .describe('Stop with REWARDS_EQUAL after so many iterations in which every answer got the same score.'),
