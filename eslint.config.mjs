@@ -8,7 +8,12 @@ const tensors = ['@tensorflow/*', 'onnxruntime-node', 'koffi'];
 const depConstraints = [
   { sourceTag: 'lib:random', onlyDependOnLibsWithTags: [], bannedExternalImports: [...pure, ...tensors] },
   { sourceTag: 'lib:contracts', onlyDependOnLibsWithTags: [], bannedExternalImports: [...pure, ...tensors] },
-  { sourceTag: 'lib:tensor', onlyDependOnLibsWithTags: [], bannedExternalImports: pure },
+  {
+    sourceTag: 'lib:kernels',
+    onlyDependOnLibsWithTags: [],
+    bannedExternalImports: [...pure, '@tensorflow/*', 'onnxruntime-node'],
+  },
+  { sourceTag: 'lib:tensor', onlyDependOnLibsWithTags: ['lib:kernels'], bannedExternalImports: pure },
   {
     sourceTag: 'lib:tokenizer',
     onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random'],

@@ -52,7 +52,7 @@ function nodesOf(events: readonly TraceEvent[]): Map<string, { operator: string;
   const nodes = new Map<string, { operator: string; durations: number[] }>();
   for (const { cat, name, ts, dur, args } of events) {
     if (cat !== 'Node' || !name.endsWith('_kernel_time') || args?.op_name === undefined || ts < second) continue;
-    const node = nodes.get(name) ?? { operator: args.op_name, durations: [] };
+    const node = nodes.get(name) ?? { operator: args.op_name.replace(/_\d+$/, ''), durations: [] };
     node.durations.push(dur);
     nodes.set(name, node);
   }

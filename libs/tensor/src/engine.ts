@@ -1,3 +1,4 @@
+import { type VectorExtension, vectorExtensions } from '@pavlov/kernels';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -28,6 +29,11 @@ export interface EngineOptions {
   /** How ONNX Runtime is reached: by default its C API, or the package's own binding where that cannot be loaded. */
   readonly binding?: Binding['name'];
   /**
+   * What kernels of our own are assembled for, on ONNX Runtime: by default the best that the machine has. 'none' leaves all to
+   * ONNX Runtime's operators, as where there is no such kernel, or the C API cannot be reached.
+   */
+  readonly kernels?: VectorExtension | 'none';
+  /**
    * A folder for ONNX Runtime's own profile of each function, `<name>_<time>.json` in Chrome's trace format, written when the
    * function is disposed of. None by default: profiling slows short operators down.
    */
@@ -40,6 +46,8 @@ export interface Engine extends Disposable {
   readonly threads: number;
   /** How ONNX Runtime is reached; undefined on other backends. 'node' works, but copies outputs and blocks the event loop. */
   readonly binding: Binding['name'] | undefined;
+  /** What kernels of our own are assembled for; undefined where there are none. */
+  readonly kernels: VectorExtension | undefined;
   /** Makes `fn` runnable for tensors of exactly the shapes in `signature`. */
   compile(fn: TensorFunction, signature: Signature, options?: CompileOptions): Promise<CompiledFunction>;
   /** Releases every function that this engine compiled, and compiles no more. */
@@ -60,9 +68,11 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     throw new RangeError(`threads must be a positive integer, got ${threads}`);
   let binding: Binding | undefined;
   let compiler: Compiler;
+  let kernels: VectorExtension | undefined;
   if (backend === 'onnxruntime') {
     binding = await loadBinding(options.binding);
-    compiler = onnxCompiler(binding, { threads, profileFolder: options.profileFolder });
+    kernels = binding.name === 'c-api' ? chooseExtension(options.kernels) : undefined;
+    compiler = onnxCompiler(binding, { threads, profileFolder: options.profileFolder, extension: kernels });
   } else {
     compiler = await eagerCompiler(backend);
   }
@@ -77,6 +87,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     backend,
     threads,
     binding: binding?.name,
+    kernels,
     async compile(fn, signature, options = {}) {
       const source = resolveSource(fn, signature, options);
       const result = await compiler(source);
@@ -101,14 +112,19 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
 /** Traces the function and loads the recorded graph into ONNX Runtime. */
 function onnxCompiler(
   binding: Binding,
-  { threads, profileFolder }: { threads: number; profileFolder: string | undefined },
+  {
+    threads,
+    profileFolder,
+    extension,
+  }: { threads: number; profileFolder: string | undefined; extension: VectorExtension | undefined },
 ): Compiler {
   return async (source) => {
-    const { model, outputs } = trace(source);
+    const { model, outputs } = trace(source, extension);
     const description = { ...source, outputs };
     checkInPlace(description);
     const session = await binding.createSession({
       model: encodeModel(model),
+      kernels: Object.fromEntries(model.nodes.flatMap(({ op, kernel }) => (kernel ? [[op, kernel]] : []))),
       inputs: Object.entries(source.inputs).map(([input, spec]) => ({ ...spec, name: inputName(input) })),
       outputs: Object.entries(outputs).map(([output, spec]) => ({ ...spec, name: outputName(output) })),
       threads,
@@ -116,6 +132,15 @@ function onnxCompiler(
     });
     return compiledFunction(description, session);
   };
+}
+
+/** Throws for an extension that the machine does not have. */
+function chooseExtension(wanted: EngineOptions['kernels']): VectorExtension | undefined {
+  const available = vectorExtensions();
+  if (wanted === undefined) return available[0];
+  if (wanted === 'none') return undefined;
+  if (!available.includes(wanted)) throw new Error(`This machine cannot run kernels for ${wanted}`);
+  return wanted;
 }
 
 async function eagerCompiler(backend: EagerBackend): Promise<Compiler> {

@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import type { Attribute, Constant, ElementType, Model, Node, ValueInfo } from './onnx-encode';
+import { type Kernel } from '@pavlov/kernels';
+import {
+  type Attribute,
+  type Constant,
+  type ElementType,
+  kernelDomain,
+  type Model,
+  type Node,
+  type ValueInfo,
+} from './onnx-encode';
 
 export interface NodeOptions {
   readonly attributes?: Readonly<Record<string, Attribute>>;
@@ -32,6 +41,14 @@ export class Graph {
   nodeWithOutputs(op: string, inputs: readonly string[], options: NodeOptions = {}): string[] {
     const outputs = Array.from({ length: options.outputs ?? 1 }, () => this.freshName(op));
     this.nodes.push({ op, inputs, outputs, attributes: options.attributes ?? {}, domain: options.domain ?? '' });
+    return outputs;
+  }
+
+  /** Adds a node that a kernel of our own computes, and returns the names of its outputs. */
+  kernel(kernel: Kernel, inputs: readonly string[]): string[] {
+    const op = this.freshName(kernel.name);
+    const outputs = kernel.outputs.map(() => this.freshName(kernel.name));
+    this.nodes.push({ op, inputs, outputs, attributes: {}, domain: kernelDomain, kernel });
     return outputs;
   }
 

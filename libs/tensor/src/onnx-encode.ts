@@ -3,6 +3,8 @@
  * Field numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
  */
 
+import { type Kernel } from '@pavlov/kernels';
+
 /** Element types, as in TensorProto.DataType. */
 export const elementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 } as const;
 export type ElementType = keyof typeof elementTypes;
@@ -11,11 +13,14 @@ export type ElementType = keyof typeof elementTypes;
 export type Attribute = number | readonly number[] | string | { readonly float: number };
 
 export interface Node {
+  /** Of a kernel of our own, any name that no other node has. */
   readonly op: string;
   readonly domain: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
+  /** Machine code that computes the node; it is in the domain 'pavlov' then. */
+  readonly kernel?: Kernel;
 }
 
 export interface Constant {
@@ -38,6 +43,13 @@ export interface Model {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
 }
+
+/** Of the nodes that are computed by kernels of our own. */
+export const kernelDomain = 'pavlov';
+
+/** What ONNX Runtime cannot infer: shapes and types of what kernels give. */
+const kernelResults = ({ kernel, outputs }: Node): ValueInfo[] =>
+  kernel ? outputs.map((name, i) => ({ name, ...kernel.outputs[i] })) : [];
 
 /** Operator set of the default domain. */
 const opset = 20;
@@ -112,12 +124,14 @@ export function encodeModel(model: Model): Uint8Array {
   for (const constant of model.constants) graph.message(5, encodeConstant(constant));
   for (const input of model.inputs) graph.message(11, encodeValueInfo(input));
   for (const output of model.outputs) graph.message(12, encodeValueInfo(output));
+  for (const value of model.nodes.flatMap(kernelResults)) graph.message(13, encodeValueInfo(value));
   return new Message()
     .integer(1, irVersion)
     .text(2, 'pavlov')
     .message(7, graph)
     .message(8, new Message().text(1, '').integer(2, opset))
     .message(8, new Message().text(1, 'com.microsoft').integer(2, 1))
+    .message(8, new Message().text(1, kernelDomain).integer(2, 1))
     .finish();
 }
 

@@ -1,3 +1,4 @@
+import { type Kernel, type VectorExtension } from '@pavlov/kernels';
 import { tf } from './tf';
 import { Graph, type NodeOptions } from './graph';
 import { type ElementType, elementTypes } from './onnx-encode';
@@ -43,6 +44,18 @@ const arrayTypes = { float32: Float32Array, int32: Int32Array, bool: Uint8Array 
 /** What kernel rules build with: an ONNX graph in terms of operands. */
 export class GraphBuilder {
   readonly graph = new Graph();
+
+  /** @param extension What kernels of our own are assembled for; undefined where there are none, and ONNX's operators do all. */
+  constructor(readonly extension: VectorExtension | undefined) {}
+
+  /** A node computed by a kernel of our own; gives all its outputs. */
+  kernel(kernel: Kernel, inputs: readonly Operand[]): Operand[] {
+    const names = this.graph.kernel(
+      kernel,
+      inputs.map((input) => this.full(input)),
+    );
+    return names.map((name, i) => this.stored(name, { shape: kernel.outputs[i].shape, dtype: kernel.outputs[i].type }));
+  }
 
   /** An operand whose value is stored in full. */
   stored(value: string, spec: OperandSpec): Operand {

@@ -7,14 +7,16 @@
  */
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { addressOf, loadLibrary } from '@pavlov/kernels';
 import koffi, { type LibraryHandle } from 'koffi';
-import { elementTypes } from './onnx-encode';
+import { elementTypes, kernelDomain } from './onnx-encode';
+import { createCustomOp, type KernelContextFunctions } from './ort-custom-ops';
 import type { Binding, NamedSpec, RunArrays, Session, SessionOptions } from './session';
 import type { TypedArray } from './signature';
 
 /** Newest version of the table that we rely on. */
 const apiVersion = 22;
-const tableLength = 140;
+const tableLength = 275;
 
 const status = 'void *';
 const pointer = 'void *';
@@ -30,14 +32,21 @@ const functions = {
   disableMemoryPattern: [17, status, [pointer]],
   setGraphOptimizationLevel: [23, status, [pointer, 'int']],
   setIntraOpThreads: [24, status, [pointer, 'int']],
+  createCustomOpDomain: [26, status, ['str', pointer]],
+  addToCustomOpDomain: [27, status, [pointer, pointer]],
+  addCustomOpDomain: [28, status, [pointer, pointer]],
   createTensorWithData: [49, status, [pointer, pointer, 'size_t', pointer, 'size_t', 'int', pointer]],
   createCpuMemoryInfo: [69, status, ['int', 'int', pointer]],
   releaseStatus: [93, 'void', [pointer]],
   releaseSession: [95, 'void', [pointer]],
   releaseValue: [96, 'void', [pointer]],
   releaseSessionOptions: [100, 'void', [pointer]],
+  releaseCustomOpDomain: [101, 'void', [pointer]],
   addSessionConfigEntry: [130, status, [pointer, 'str', 'str']],
 } as const;
+
+/** Position of each function that kernels of our own call. */
+const contextFunctions = { getInput: 90, getOutput: 91, getData: 51, parallelFor: 274 } as const;
 
 /**
  * Threads wait for work awake for as long as a small operator takes, then sleep. Waking a thread costs about as much, some
@@ -61,6 +70,7 @@ interface Runtime {
   /** Held for the life of the process: koffi unloads a library whose handle is collected, under the feet of its functions. */
   readonly library: LibraryHandle;
   readonly api: Api;
+  readonly context: KernelContextFunctions;
   readonly env: Pointer;
   readonly memory: Pointer;
 }
@@ -70,9 +80,6 @@ const logFatal = 4;
 const optimizeAll = 99;
 const arenaAllocator = 1;
 const defaultMemory = 0;
-
-/** Address of an array's bytes. Asking for `.buffer` moves small arrays out of V8's moving heap, for good. */
-const addressOf = (array: NodeJS.TypedArray): Pointer => koffi.address(array.buffer) + BigInt(array.byteOffset);
 
 /** Memory that does not move, for native code to read and write pointers. */
 const pointers = (length: number): BigUint64Array =>
@@ -86,7 +93,7 @@ function libraryPath(): string {
   return join(folder, file);
 }
 
-function loadApi(library: LibraryHandle): Api {
+function loadApi(library: LibraryHandle): Pick<Runtime, 'api' | 'context'> {
   const [getApi] = koffi.decode(library.func('OrtGetApiBase', pointer, [])(), pointer, 1) as Pointer[];
   const table = koffi.call(getApi, koffi.proto(pointer, ['uint32_t']), apiVersion) as Pointer | null;
   if (table === null) throw new Error(`ONNX Runtime does not offer version ${apiVersion} of its C API`);
@@ -95,7 +102,8 @@ function loadApi(library: LibraryHandle): Api {
     name,
     koffi.decode(addresses[index], koffi.proto(result, [...parameters])),
   ]);
-  return Object.fromEntries(entries) as Api;
+  const context = Object.fromEntries(Object.entries(contextFunctions).map(([name, index]) => [name, addresses[index]]));
+  return { api: Object.fromEntries(entries) as Api, context: context as unknown as KernelContextFunctions };
 }
 
 function check(api: Api, result: Pointer | null): void {
@@ -123,17 +131,13 @@ let runtime: Runtime | undefined;
 /** The library, loaded once. Its environment lives as long as the process. */
 function loadRuntime(): Runtime {
   if (runtime) return runtime;
-  // koffi runs native code on stacks of its own; kernels need far more than the 128 KiB that async calls get.
-  if (koffi.config().async_stack_size !== asyncStackBytes) koffi.config({ async_stack_size: asyncStackBytes });
-  const library = koffi.load(libraryPath());
-  const api = loadApi(library);
+  const library = loadLibrary(libraryPath());
+  const { api, context } = loadApi(library);
   const env = create(api, (out) => api.createEnv(logFatal, 'pavlov', out));
   const memory = create(api, (out) => api.createCpuMemoryInfo(arenaAllocator, defaultMemory, out));
-  runtime = { library, api, env, memory };
+  runtime = { library, api, context, env, memory };
   return runtime;
 }
-
-const asyncStackBytes = 8 * 2 ** 20;
 
 /** An input or output of a session: the OrtValue of the array that was used last, which is mostly the next one too. */
 class Slot {
@@ -203,7 +207,7 @@ class CApiSession implements Session {
   constructor(
     private readonly runtime: Runtime,
     private readonly session: Pointer,
-    options: SessionOptions,
+    private readonly options: SessionOptions & { readonly kernelDomain: KernelDomain | undefined },
   ) {
     this.inputs = options.inputs.map((spec) => new Slot(runtime, spec));
     this.outputs = options.outputs.map((spec) => new Slot(runtime, spec));
@@ -229,12 +233,34 @@ class CApiSession implements Session {
   dispose(): void {
     for (const slot of [...this.inputs, ...this.outputs]) slot.release();
     this.runtime.api.releaseSession(this.session);
+    this.options.kernelDomain?.release();
   }
 
   private point({ inputs, outputs }: RunArrays): void {
     this.inputs.forEach((slot, i) => (this.inputValues[i] = slot.point(inputs[i])));
     this.outputs.forEach((slot, i) => (this.outputValues[i] = slot.point(outputs[i])));
   }
+}
+
+/** The operators that a session's kernels are. */
+interface KernelDomain {
+  readonly address: Pointer;
+  release(): void;
+}
+
+function createKernelDomain({ api, context }: Runtime, kernels: SessionOptions['kernels']): KernelDomain | undefined {
+  const entries = Object.entries(kernels);
+  if (entries.length === 0) return undefined;
+  const address = create(api, (out) => api.createCustomOpDomain(kernelDomain, out));
+  const ops = entries.map(([name, kernel]) => createCustomOp(name, kernel, context));
+  for (const op of ops) check(api, api.addToCustomOpDomain(address, op.address));
+  return {
+    address,
+    release: () => {
+      api.releaseCustomOpDomain(address);
+      for (const op of ops) op.release();
+    },
+  };
 }
 
 async function createSession(loaded: Runtime, options: SessionOptions): Promise<Session> {
@@ -248,12 +274,14 @@ async function createSession(loaded: Runtime, options: SessionOptions): Promise<
     check(api, api.disableMemoryPattern(sessionOptions));
     for (const [key, value] of Object.entries(sessionConfig))
       check(api, api.addSessionConfigEntry(sessionOptions, key, value));
-    const { model, profile } = options;
+    const { model, profile, kernels } = options;
+    const kernelDomain = createKernelDomain(loaded, kernels);
+    if (kernelDomain) check(api, api.addCustomOpDomain(sessionOptions, kernelDomain.address));
     if (profile !== undefined) check(api, api.enableProfiling(sessionOptions, profile));
     const out = pointers(1);
     const args = [env, addressOf(model), model.length, sessionOptions, addressOf(out)];
     check(api, await inBackground(api.createSessionFromArray, args));
-    return new CApiSession(loaded, out[0], options);
+    return new CApiSession(loaded, out[0], { ...options, kernelDomain });
   } finally {
     api.releaseSessionOptions(sessionOptions);
   }

@@ -1,3 +1,4 @@
+import { type Kernel } from '@pavlov/kernels';
 import type { TensorSpec, TypedArray } from './signature';
 
 export interface NamedSpec extends TensorSpec {
@@ -6,6 +7,8 @@ export interface NamedSpec extends TensorSpec {
 
 export interface SessionOptions {
   readonly model: Uint8Array;
+  /** Kernels of our own in the model, by the name of their operators. */
+  readonly kernels: Readonly<Record<string, Kernel>>;
   /** Inputs and outputs in the order in which `run` takes their arrays. */
   readonly inputs: readonly NamedSpec[];
   readonly outputs: readonly NamedSpec[];

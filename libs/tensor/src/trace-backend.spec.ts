@@ -8,7 +8,7 @@ const row = () => tf.tensor1d(Array.from({ length: 128 }, (_, i) => i));
 const matrix = { shape: [64, 128], dtype: 'float32' } as const;
 
 const record = (fn: TensorFunction) =>
-  trace({ name: 'test', fn, inputs: { x: matrix }, constants: {}, inPlace: {} }).model;
+  trace({ name: 'test', fn, inputs: { x: matrix }, constants: {}, inPlace: {} }, undefined).model;
 
 /** Operators of the graph, without the Identity that names each output. */
 const operators = (fn: TensorFunction): string[] =>
@@ -44,13 +44,8 @@ describe('the recorded graph', () => {
   });
 
   it('takes names that look like its own', () => {
-    const model = trace({
-      name: 'test',
-      fn: ({ Tanh_0: x }) => ({ Tanh_0: tf.tanh(x) }),
-      inputs: { Tanh_0: matrix },
-      constants: {},
-      inPlace: {},
-    }).model;
+    const fn: TensorFunction = ({ Tanh_0: x }) => ({ Tanh_0: tf.tanh(x) });
+    const model = trace({ name: 'test', fn, inputs: { Tanh_0: matrix }, constants: {}, inPlace: {} }, undefined).model;
     const names = [...model.inputs.map(({ name }) => name), ...model.nodes.flatMap(({ outputs }) => outputs)];
     expect(new Set(names).size).toBe(names.length);
   });

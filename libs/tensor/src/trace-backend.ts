@@ -1,3 +1,4 @@
+import { type VectorExtension } from '@pavlov/kernels';
 import { tf } from './tf';
 import { GraphBuilder, type Operand, type OperandSpec } from './operand';
 import type { Source } from './compile';
@@ -147,6 +148,9 @@ function traceBackend(): TraceBackend {
 /** Whether a function is being traced now; fused primitives use their own kernels only then. */
 export const isTracing = (): boolean => tf.engine().backendName === backendName;
 
+/** Whether a function is being traced for a machine that runs kernels of our own. */
+export const hasKernels = (): boolean => isTracing() && backend?.builder?.extension !== undefined;
+
 /** Runs one of our own kernels; only while tracing. */
 export function runTraced(
   kernel: string,
@@ -159,13 +163,13 @@ export function runTraced(
 
 /**
  * Runs `fn` once, recording what it computes. Throws where `fn` reads the value of a tensor, uses an op that has no rule,
- * or returns something other than float32 and int32 tensors.
+ * or returns something other than float32 and int32 tensors. Kernels of our own are used where there is an extension for them.
  */
-export function trace(source: Source): Trace {
+export function trace(source: Source, extension: VectorExtension | undefined): Trace {
   const tracer = traceBackend();
   if (tracer.builder) throw new Error('compile() was called inside a function that is being compiled');
   const previous = tf.engine().backendName;
-  const builder = new GraphBuilder();
+  const builder = new GraphBuilder(extension);
   tracer.builder = builder;
   try {
     void tf.setBackend(backendName);

@@ -1,5 +1,5 @@
 import { tf } from '../tf';
-import { isTracing, runTraced } from '../trace-backend';
+import { hasKernels, isTracing, runTraced } from '../trace-backend';
 import { customGradient } from './custom-gradient';
 
 const scale = Math.sqrt(2 / Math.PI);
@@ -22,6 +22,7 @@ const gate = (x: tf.Tensor, square: tf.Tensor): tf.Tensor =>
 
 /** With y = x σ(2u):  dy/dx = σ + y (1 − σ) · 2 du/dx. */
 function backward(dy: tf.Tensor, [x, y]: tf.Tensor[]): tf.Tensor[] {
+  if (hasKernels()) return runTraced('PavlovGeluGradient', { x, dy });
   const square = tf.mul(x, x);
   const open = gate(x, square);
   const slope = tf.add(tf.mul(square, 6 * scale * cubic), 2 * scale);

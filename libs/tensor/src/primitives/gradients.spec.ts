@@ -1,6 +1,7 @@
+import { vectorExtensions } from '@pavlov/kernels';
 import { randomStream } from '@pavlov/random';
 import { finiteDifferenceStep, installMatchers, tolerances } from '@pavlov/testing';
-import { createEngine, type Engine } from '../engine';
+import { createEngine, type Engine, type EngineOptions } from '../engine';
 import { gradientOutputs, gradientsOf } from '../gradients';
 import type { Signature, TypedArray } from '../signature';
 import { tf } from '../tf';
@@ -41,10 +42,16 @@ const primitives: Primitive[] = [
   { name: 'entropy', fn: ({ x }) => entropy(x), inputs: { x: [4, 7] } },
 ];
 
-describe.each(['onnxruntime', 'cpu', 'wasm'] as const)('on %s, gradients equal central differences', (backend) => {
+const engines: EngineOptions[] = [
+  ...(['none', ...vectorExtensions()] as const).map((kernels) => ({ backend: 'onnxruntime', kernels }) as const),
+  { backend: 'cpu' },
+  { backend: 'wasm' },
+];
+
+describe.each(engines)('on $backend $kernels, gradients equal central differences', (options) => {
   let engine: Engine;
   beforeAll(async () => {
-    engine = await createEngine({ backend, threads: 2 });
+    engine = await createEngine({ ...options, threads: 2 });
   });
   afterAll(() => engine.dispose());
 

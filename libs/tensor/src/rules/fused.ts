@@ -1,10 +1,18 @@
+import { geluGradientKernel, geluKernel, type VectorExtension } from '@pavlov/kernels';
+import type { GraphBuilder } from '../operand';
 import type { Rules } from './kernels';
 import { matMul, reshape } from './matmul';
 
 // prettier-ignore
 type Name =
   | 'PavlovAddAt' | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLogSoftmax' | 'PavlovMatMul'
-  | 'PavlovLinear' | 'PavlovLinearColumns' | 'PavlovLinearInt8' | 'PavlovTakeLast';
+  | 'PavlovGeluGradient' | 'PavlovLinear' | 'PavlovLinearColumns' | 'PavlovLinearInt8' | 'PavlovTakeLast';
+
+/** For rules that have no other form than a kernel of our own: primitives ask `hasKernels` before they use them. */
+function kernelsOf(builder: GraphBuilder): VectorExtension {
+  if (!builder.extension) throw new Error('There are no kernels of our own on this machine');
+  return builder.extension;
+}
 
 /** Kernels of our own: what ONNX Runtime does in one operator and tfjs in several. See primitives/ for what they compute. */
 export const fusedRules: Rules<Name> = {
@@ -26,7 +34,12 @@ export const fusedRules: Rules<Name> = {
   },
 
   PavlovGelu: ({ x }, _, builder) =>
-    builder.node('Gelu', [x], { shape: x.shape, dtype: 'float32', attributes: { approximate: 'tanh' } }),
+    builder.extension
+      ? builder.kernel(geluKernel(builder.extension, x.shape), [x])
+      : builder.node('Gelu', [x], { shape: x.shape, dtype: 'float32', attributes: { approximate: 'tanh' } }),
+
+  PavlovGeluGradient: ({ x, dy }, _, builder) =>
+    builder.kernel(geluGradientKernel(kernelsOf(builder), x.shape), [x, dy]),
 
   PavlovLogSoftmax: ({ x }, _, builder) =>
     builder.node('LogSoftmax', [x], { shape: x.shape, dtype: 'float32', attributes: { axis: -1 } }),

@@ -72,6 +72,7 @@ export type Kernels = Record<UnaryKernel, Unary> &
     PavlovAddAt: Kernel<{ x: Operand; indices: Operand; amounts: Operand }>;
     PavlovCachedAttention: Kernel<Record<'qkv' | 'pastK' | 'pastV' | 'lengths' | 'total', Operand>>;
     PavlovGelu: Unary;
+    PavlovGeluGradient: Kernel<{ x: Operand; dy: Operand }>;
     PavlovLogSoftmax: Unary;
     PavlovLinear: Kernel<{ x: Operand; w: Operand; b: Operand }>;
     PavlovLinearColumns: Kernel<{ w: Operand; b: Operand; x: Operand }, { transposed: boolean }>;

@@ -1,0 +1,6 @@
+export { Assembler } from './assembler';
+export * from './encoding';
+export { addressOf, callKernel, loadLibrary, placeCode, type ExecutableCode } from './executable';
+export { assembleKernel, loop, stackBytes, type ElementType, type Kernel, type Phase, type TensorPort } from './kernel';
+export { vectorExtensions } from './processor';
+export { geluKernel, geluGradientKernel } from './kernels/gelu';
