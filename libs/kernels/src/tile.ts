@@ -1,0 +1,96 @@
+/**
+ * The inner loop of every matrix product: a tile of the result stays in registers while the depth goes by.
+ * Method: outer products, row by row (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
+ */
+import { type Assembler } from './assembler';
+import { type Gpr, type Label, type Vec } from './encoding';
+
+/** A factor in memory; strides in bytes. */
+export interface Factor {
+  /** Address of the first element; moves with the depth. */
+  readonly base: Gpr;
+  /** From one element along the depth to the next. */
+  readonly step: number;
+}
+
+export interface Tile {
+  /** Rows of the result. */
+  readonly rows: number;
+  /** Vectors in a row of the result. */
+  readonly vectors: number;
+  /** Its elements are read one by one. */
+  readonly left: Factor & { readonly rowStride: number };
+  /** Its rows along the depth are read as vectors. */
+  readonly right: Factor;
+  /** Terms of each sum; where it is not known, a register that holds it, at least 1, and is 0 afterwards. */
+  readonly depth: number | Gpr;
+  readonly depthIn: 'code' | 'register';
+  /** Counts, where `depth` is known. */
+  readonly counter?: Gpr;
+  /** Of the last vector of a row, the mask of what there is to read; by default all. */
+  readonly mask?: number;
+}
+
+/** The register of a sum. */
+export const sumAt = ({ vectors }: Pick<Tile, 'vectors'>, row: number, vector: number): Vec => row * vectors + vector;
+
+/** Most rows of a tile with so many vectors in a row: sums, a row of the right factor and one element must fit the registers. */
+export const mostRows = (code: Assembler, vectors: number): number =>
+  Math.floor((code.registers - vectors - 1) / vectors);
+
+export function zeroSums(code: Assembler, { rows, vectors }: Pick<Tile, 'rows' | 'vectors'>): void {
+  for (let sum = 0; sum < rows * vectors; sum++) code.zero(sum);
+}
+
+const unrolled = 4;
+
+/** Adds left · right to the sums, in the order of the depth. Both bases end up behind the last element. */
+export function emitProduct(code: Assembler, tile: Tile): void {
+  const { depth, depthIn, counter, left, right } = tile;
+  const advance = (steps: number): void => {
+    code.addImmediate(left.base, steps * left.step);
+    code.addImmediate(right.base, steps * right.step);
+  };
+  const start: Label = {};
+  if (depthIn === 'register') {
+    code.align(32);
+    code.place(start);
+    emitStep(code, tile, 0);
+    advance(1);
+    code.addImmediate(depth, -1);
+    code.jumpIf('notEqual', start);
+    return;
+  }
+  const rounds = Math.floor(depth / unrolled);
+  if (rounds > 0) {
+    if (counter === undefined) throw new TypeError('A loop over a known depth needs a register to count in');
+    code.movImmediate(counter, rounds);
+    code.align(32);
+    code.place(start);
+    for (let step = 0; step < unrolled; step++) emitStep(code, tile, step);
+    advance(unrolled);
+    code.addImmediate(counter, -1);
+    code.jumpIf('notEqual', start);
+  }
+  const rest = depth % unrolled;
+  for (let step = 0; step < rest; step++) emitStep(code, tile, step);
+  advance(rest);
+}
+
+function emitStep(code: Assembler, tile: Tile, step: number): void {
+  const { rows, vectors, left, right, mask } = tile;
+  const rightAt = rows * vectors;
+  const element = rightAt + vectors;
+  for (let vector = 0; vector < vectors; vector++) {
+    const source = { base: right.base, displacement: step * right.step + 4 * code.lanes * vector };
+    if (mask !== undefined && vector === vectors - 1) code.loadMasked(rightAt + vector, source, mask);
+    else code.load(rightAt + vector, source);
+  }
+  for (let row = 0; row < rows; row++) {
+    // Two registers in turn, where there are two.
+    const broadcast = element + (element + 1 < code.registers ? row % 2 : 0);
+    code.broadcast(broadcast, { base: left.base, displacement: step * left.step + row * left.rowStride });
+    for (let vector = 0; vector < vectors; vector++)
+      code.op('fma231', sumAt(tile, row, vector), broadcast, rightAt + vector);
+  }
+}
