@@ -35,7 +35,7 @@ export interface Tile {
 export const sumAt = ({ vectors }: Pick<Tile, 'vectors'>, row: number, vector: number): Vec => row * vectors + vector;
 
 /** Most rows of a tile with so many vectors in a row: sums, a row of the right factor and one element must fit the registers. */
-export const mostRows = (code: Assembler, vectors: number): number =>
+export const mostRows = (code: Pick<Assembler, 'registers'>, vectors: number): number =>
   Math.floor((code.registers - vectors - 1) / vectors);
 
 export function zeroSums(code: Assembler, { rows, vectors }: Pick<Tile, 'rows' | 'vectors'>): void {

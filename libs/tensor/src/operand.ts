@@ -45,8 +45,14 @@ const arrayTypes = { float32: Float32Array, int32: Int32Array, bool: Uint8Array 
 export class GraphBuilder {
   readonly graph = new Graph();
 
-  /** @param extension What kernels of our own are assembled for; undefined where there are none, and ONNX's operators do all. */
-  constructor(readonly extension: VectorExtension | undefined) {}
+  /**
+   * @param extension What kernels of our own are assembled for; undefined where there are none, and ONNX's operators do all.
+   * @param threads Threads that will compute the graph. What it computes does not depend on it.
+   */
+  constructor(
+    readonly extension: VectorExtension | undefined,
+    readonly threads: number,
+  ) {}
 
   /** A node computed by a kernel of our own; gives all its outputs. */
   kernel(kernel: Kernel, inputs: readonly Operand[]): Operand[] {

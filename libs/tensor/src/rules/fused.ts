@@ -1,7 +1,7 @@
 import { geluGradientKernel, geluKernel, type VectorExtension } from '@pavlov/kernels';
 import type { GraphBuilder } from '../operand';
 import type { Rules } from './kernels';
-import { matMul, reshape } from './matmul';
+import { gemm, matMul, reshape } from './matmul';
 
 // prettier-ignore
 type Name =
@@ -45,7 +45,9 @@ export const fusedRules: Rules<Name> = {
     builder.node('LogSoftmax', [x], { shape: x.shape, dtype: 'float32', attributes: { axis: -1 } }),
 
   PavlovLinear: ({ x, w, b }, _, builder) =>
-    builder.node('Gemm', [x, w, b], { shape: [x.shape[0], w.shape[1]], dtype: 'float32' }),
+    builder.extension
+      ? gemm(builder, [x, w, b], { rows: x.shape[0], columns: w.shape[1], depth: w.shape[0], bias: true })
+      : builder.node('Gemm', [x, w, b], { shape: [x.shape[0], w.shape[1]], dtype: 'float32' }),
 
   PavlovLinearColumns: ({ w, b, x }, { transposed }, builder) =>
     builder.node('Gemm', [w, x, b], {
