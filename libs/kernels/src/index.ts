@@ -6,3 +6,7 @@ export { vectorExtensions } from './processor';
 export { geluKernel, geluGradientKernel } from './kernels/gelu';
 export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Tile } from './tile';
 export { gemmKernel, type GemmSpec } from './kernels/gemm';
+export { packMatrixKernel, panelsOf, type MatrixSpec } from './kernels/panels';
+export { linearRowsKernel, type LinearRowsSpec } from './kernels/linear-rows';
+export { cachedAttentionKernel, cacheLength, fillCacheKernel, type CacheSpec } from './kernels/cached-attention';
+export { sampleKernel } from './kernels/sample';

@@ -2,12 +2,15 @@ import { type Assembler } from './assembler';
 import { type Vec } from './encoding';
 
 /**
- * x = eˣ, to about 1e-7 of itself; 0 from −104 on, and never infinite: what is above 88 counts as 88. Changes `a` and `b`.
+ * x = eˣ, to about 1e-7 of itself; 0 from −104 on, and never infinite: what is above 88 counts as 88. NaN stays NaN. Changes `a` and `b`.
  * Method: eˣ = 2ⁿ eʳ with n the integer nearest to x / ln 2, and a polynomial for eʳ (Cephes' expf).
  */
 export function emitExp(code: Assembler, x: Vec, { a: n, b: y }: { a: Vec; b: Vec }): void {
-  code.op('min', x, x, code.number(88));
-  code.op('max', x, x, code.number(-170)); // 2ⁿ in two factors holds so far
+  // In this order the instructions let what is not a number through. 2ⁿ in two factors holds down to −170.
+  code.load(n, code.number(88));
+  code.op('min', x, n, x);
+  code.load(n, code.number(-170));
+  code.op('max', x, n, x);
   code.op('mul', n, x, code.number(Math.LOG2E));
   code.round(n, n);
   code.op('fnma231', x, n, code.number(0.693359375));

@@ -1,0 +1,316 @@
+/**
+ * Attention of one new position per row to a cache of earlier ones.
+ *
+ * Method: the cache holds keys transposed, [B, H, D, L], so that the scores of many positions are one vector, and values as they
+ * come, [B, H, L, D]. A task is a head of a row, from beginning to end. L is a multiple of the lanes.
+ */
+import { type Assembler } from '../assembler';
+import { type Gpr, type Label, type Memory, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp, type VectorExtension } from '../encoding'; // prettier-ignore
+import { assembleKernel, type Kernel } from '../kernel';
+import { emitExp } from '../mathematics';
+import { emitTranspose } from '../transpose';
+import { repeat } from './packing';
+
+export interface CacheSpec {
+  /** B */
+  readonly rows: number;
+  /** H */
+  readonly heads: number;
+  /** D */
+  readonly size: number;
+  /** L, positions that the cache has room for: `cacheLength` of what is needed. */
+  readonly length: number;
+}
+
+/** Room for so many positions, as the kernels need it. */
+export const cacheLength = (positions: number): number => Math.ceil(positions / 16) * 16;
+
+const cacheShape = ({ rows, heads, size, length }: CacheSpec) =>
+  ({ type: 'float32', shape: [rows, heads, length, size] }) as const;
+
+/**
+ * (qkv [B, 3·H·D], past keys and values, lengths int32 [B] with the new position) → y [B, H·D], and the cache, which must be the
+ * same memory as the past.
+ */
+export function cachedAttentionKernel(extension: VectorExtension, spec: CacheSpec): Kernel {
+  const { rows, heads, size, length } = spec;
+  const cache = cacheShape(spec);
+  return assembleKernel(extension, {
+    name: 'CachedAttention',
+    inputs: ['float32', 'float32', 'float32', 'int32'],
+    outputs: [{ type: 'float32', shape: [rows, heads * size] }, cache, cache],
+    phases: [{ tasks: rows * heads, stack: 4 * (length + 32), emit: (code) => emitHead(code, spec) }],
+  });
+}
+
+function emitHead(code: Assembler, { heads, size, length }: CacheSpec): void {
+  const { lanes } = code;
+  const vectorBytes = 4 * lanes;
+  const width = heads * size;
+  const vectors = Math.ceil(size / lanes);
+  const last = size - (vectors - 1) * lanes;
+  const mask = code.extension === 'avx512' ? 1 : 15;
+  const [q, k, v, keys, values, y] = [r8, r9, r10, r11, r12, r13];
+  const count = r14; // positions
+
+  // rax = row, rdx = head
+  code.mov(rax, rsi);
+  code.movImmediate(rcx, heads);
+  code.divide(rcx);
+  code.mov(rcx, { base: rdi, displacement: 24 });
+  code.movInt32(count, { base: rcx, index: rax, scale: 4 });
+  code.mulImmediate(rbx, rsi, size * length * 4);
+  code.mov(keys, { base: rdi, displacement: 40 });
+  code.addGpr(keys, rbx);
+  code.mov(values, { base: rdi, displacement: 48 });
+  code.addGpr(values, rbx);
+  code.mulImmediate(rbx, rdx, size * 4);
+  code.mulImmediate(rcx, rax, width * 12);
+  code.mov(q, { base: rdi });
+  code.addGpr(q, rcx);
+  code.addGpr(q, rbx);
+  code.lea(k, { base: q, displacement: width * 4 });
+  code.lea(v, { base: q, displacement: width * 8 });
+  code.mulImmediate(rcx, rax, width * 4);
+  code.mov(y, { base: rdi, displacement: 32 });
+  code.addGpr(y, rcx);
+  code.addGpr(y, rbx);
+  if (last < lanes) code.setMask(mask, last, rax);
+  const isPartial = (vector: number): boolean => last < lanes && vector === vectors - 1;
+  const storeRow = (target: Memory, register: number, vector: number): void =>
+    isPartial(vector) ? code.storeMasked(target, register, mask) : code.store(target, register);
+
+  // The new position goes to the cache.
+  code.lea(rax, { base: keys, index: count, scale: 4, displacement: -4 });
+  for (let d = 0; d < size; d++) {
+    code.loadOne(d % 8, { base: k, displacement: 4 * d });
+    code.storeOne({ base: rax, displacement: d * length * 4 }, d % 8);
+  }
+  code.lea(rax, { base: count, displacement: -1 });
+  code.mulImmediate(rax, rax, size * 4);
+  code.addGpr(rax, values);
+  for (let vector = 0; vector < vectors; vector++) {
+    const source = { base: v, displacement: vector * vectorBytes };
+    if (isPartial(vector)) code.loadMasked(vector % 8, source, mask);
+    else code.load(vector % 8, source);
+    storeRow({ base: rax, displacement: vector * vectorBytes }, vector % 8, vector);
+  }
+
+  // Scores, unscaled: four vectors of positions at a time, then one.
+  const [scores, offset, left] = [rsp, rbp, r15];
+  const emitScores = (chunks: number): void => {
+    for (let chunk = 0; chunk < chunks; chunk++) code.zero(chunk);
+    code.lea(rax, { base: keys, index: offset });
+    code.mov(rdx, q);
+    const unroll = size % 4 === 0 ? 4 : 1;
+    repeat(code, { counter: rcx, times: size / unroll }, () => {
+      for (let d = 0; d < unroll; d++) {
+        code.broadcast(8 + (d % 4), { base: rdx, displacement: 4 * d });
+        for (let chunk = 0; chunk < chunks; chunk++)
+          code.op('fma231', chunk, 8 + (d % 4), { base: rax, displacement: d * length * 4 + chunk * vectorBytes });
+      }
+      code.addImmediate(rax, unroll * length * 4);
+      code.addImmediate(rdx, unroll * 4);
+    });
+    for (let chunk = 0; chunk < chunks; chunk++)
+      code.store({ base: scores, index: offset, displacement: chunk * vectorBytes }, chunk);
+    code.addImmediate(offset, chunks * vectorBytes);
+  };
+  code.movImmediate(offset, 0);
+  code.lea(left, { base: count, displacement: lanes - 1 });
+  code.andImmediate(left, -lanes); // positions in whole vectors
+  const [four, one, scored]: Label[] = [{}, {}, {}];
+  code.place(four);
+  code.compareImmediate(left, 4 * lanes);
+  code.jumpIf('less', one);
+  emitScores(4);
+  code.addImmediate(left, -4 * lanes);
+  code.jump(four);
+  code.place(one);
+  code.compareImmediate(left, 0);
+  code.jumpIf('lessOrEqual', scored);
+  emitScores(1);
+  code.addImmediate(left, -lanes);
+  code.jump(one);
+  code.place(scored);
+
+  // Weights e^(scale · (score − largest)); what stands behind the last position gets none.
+  const [peak, sum, x, a, b, scale] = [0, 1, 2, 3, 4, 5];
+  code.constantBits(x, 0xff800000 | 0, rax);
+  code.store({ base: scores, index: count, scale: 4 }, x);
+  code.load(peak, x);
+  const overVectors = (body: (place: Memory) => void): void => {
+    const start: Label = {};
+    code.movImmediate(rcx, 0);
+    code.place(start);
+    body({ base: scores, index: rcx });
+    code.addImmediate(rcx, vectorBytes);
+    code.compare(rcx, offset);
+    code.jumpIf('less', start);
+  };
+  overVectors((place) => code.op('max', peak, peak, place));
+  code.reduce('max', peak, peak, a);
+  code.broadcast(peak, peak);
+  code.zero(sum);
+  code.constant(scale, 1 / Math.sqrt(size), rax);
+  overVectors((place) => {
+    code.load(x, place);
+    code.op('sub', x, x, peak);
+    code.op('mul', x, x, scale);
+    emitExp(code, x, { a, b });
+    code.op('add', sum, sum, x);
+    code.store(place, x);
+  });
+  code.reduce('add', sum, sum, a);
+  code.constant(a, 1, rax);
+  code.opOne('div', sum, a, sum);
+  const inverse = { base: rsp, displacement: 4 * (length + 16) };
+  code.storeOne(inverse, sum);
+
+  // Their mix of the values, so many vectors of a row at a time as there are registers for.
+  for (let first = 0; first < vectors; first += mostVectors) {
+    const own = Array.from({ length: Math.min(mostVectors, vectors - first) }, (_, i) => first + i);
+    emitMix(code, { own, size, values, count, isPartial, mask });
+    code.broadcast(temporary, inverse);
+    own.forEach((vector, i) => {
+      const place = { base: y, displacement: vector * vectorBytes };
+      code.op('mul', i, i, temporary);
+      storeRow(place, i, vector);
+    });
+  }
+}
+
+const mostVectors = 8;
+/** Registers below are sums. */
+const mostSums = 12;
+const temporary = 13;
+const element = 14;
+
+/** Σ of the weights on the stack times the rows of values, for some of the vectors of a row: into the registers from 0 on. */
+function emitMix(
+  code: Assembler,
+  {
+    own,
+    size,
+    values,
+    count,
+    isPartial,
+    mask,
+  }: {
+    own: readonly number[];
+    size: number;
+    values: Gpr;
+    count: Gpr;
+    isPartial: (vector: number) => boolean;
+    mask: number;
+  },
+): void {
+  const [row, weight, left] = [rax, rbx, r15];
+  // Positions go to several sums in turn, since one would wait for its last addition.
+  const turns = Math.min(4, Math.max(1, Math.floor(mostSums / own.length)));
+  for (let sum = 0; sum < turns * own.length; sum++) code.zero(sum);
+  const add = (positions: number): void => {
+    for (let turn = 0; turn < positions; turn++) {
+      code.broadcast(element, { base: weight, displacement: 4 * turn });
+      own.forEach((vector, i) => {
+        const place = { base: row, displacement: turn * size * 4 + vector * code.lanes * 4 };
+        if (isPartial(vector)) code.loadMasked(temporary, place, mask);
+        code.op('fma231', turn * own.length + i, element, isPartial(vector) ? temporary : place);
+      });
+    }
+    code.addImmediate(row, positions * size * 4);
+    code.addImmediate(weight, positions * 4);
+    code.addImmediate(left, -positions);
+  };
+  const [several, single, end]: Label[] = [{}, {}, {}];
+  code.mov(row, values);
+  code.mov(weight, rsp);
+  code.mov(left, count);
+  code.place(several);
+  code.compareImmediate(left, turns);
+  code.jumpIf('less', single);
+  add(turns);
+  code.jump(several);
+  code.place(single);
+  code.compareImmediate(left, 0);
+  code.jumpIf('equal', end);
+  add(1);
+  code.jump(single);
+  code.place(end);
+  for (let turn = 1; turn < turns; turn++) own.forEach((_, i) => code.op('add', i, i, turn * own.length + i));
+}
+
+/**
+ * (qkv [B·T, 3·H·D], past keys and values) → the cache with the keys and values of T positions from the first on; it must be the
+ * same memory as the past.
+ */
+export function fillCacheKernel(extension: VectorExtension, { time, ...spec }: CacheSpec & { time: number }): Kernel {
+  const { rows, heads, size, length } = spec;
+  const cache = cacheShape(spec);
+  const stride = 12 * heads * size;
+  return assembleKernel(extension, {
+    name: 'FillCache',
+    inputs: ['float32', 'float32', 'float32'],
+    outputs: [cache, cache],
+    phases: [
+      {
+        tasks: rows * heads,
+        emit: (code) => {
+          const { lanes } = code;
+          const mask = code.extension === 'avx512' ? 1 : 15;
+          const [source, keys, values] = [r8, r9, r10];
+          code.mov(rax, rsi);
+          code.movImmediate(rcx, heads);
+          code.divide(rcx); // rax = row, rdx = head
+          code.mulImmediate(rcx, rax, time * stride);
+          code.mulImmediate(rdx, rdx, size * 4);
+          code.mov(source, { base: rdi });
+          code.addGpr(source, rcx);
+          code.addGpr(source, rdx);
+          code.addImmediate(source, 4 * heads * size); // the keys
+          code.mulImmediate(rcx, rsi, size * length * 4);
+          code.mov(keys, { base: rdi, displacement: 24 });
+          code.addGpr(keys, rcx);
+          code.mov(values, { base: rdi, displacement: 32 });
+          code.addGpr(values, rcx);
+          // Values, row by row.
+          code.lea(rax, { base: source, displacement: 4 * heads * size });
+          const panel = { vectors: Math.ceil(size / lanes), last: size - (Math.ceil(size / lanes) - 1) * lanes };
+          if (panel.last < lanes) code.setMask(mask, panel.last, rcx);
+          repeat(code, { counter: rcx, times: time }, () => {
+            for (let vector = 0; vector < panel.vectors; vector++) {
+              const isPartial = panel.last < lanes && vector === panel.vectors - 1;
+              const at = 4 * lanes * vector;
+              if (isPartial) code.loadMasked(0, { base: rax, displacement: at }, mask);
+              else code.load(0, { base: rax, displacement: at });
+              if (isPartial) code.storeMasked({ base: values, displacement: at }, 0, mask);
+              else code.store({ base: values, displacement: at }, 0);
+            }
+            code.addImmediate(rax, stride);
+            code.addImmediate(values, size * 4);
+          });
+          // Keys, transposed square by square; what stands beyond the last position is overwritten before it is read.
+          const square = (positions: number): void => {
+            for (let d = 0; d < size; d += lanes) {
+              const present = Math.min(lanes, size - d);
+              if (present < lanes) code.setMask(mask, present, rdx);
+              for (let row = 0; row < lanes; row++) {
+                const place = { base: source, displacement: row * stride + 4 * d };
+                if (row >= positions) code.zero(row);
+                else if (present < lanes) code.loadMasked(row, place, mask);
+                else code.load(row, place);
+              }
+              const columns = emitTranspose(code);
+              for (let i = 0; i < present; i++)
+                code.store({ base: keys, displacement: (d + i) * length * 4 }, columns[i]);
+            }
+            code.addImmediate(source, lanes * stride);
+            code.addImmediate(keys, lanes * 4);
+          };
+          repeat(code, { counter: rcx, times: Math.floor(time / lanes) }, () => square(lanes));
+          if (time % lanes > 0) square(time % lanes);
+        },
+      },
+    ],
+  });
+}
