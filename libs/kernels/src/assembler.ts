@@ -221,6 +221,11 @@ export class Assembler {
     this.emit([0xc3]);
   }
 
+  /** Copies rcx bytes from rsi to rdi; changes all three. */
+  copyBytes(): void {
+    this.emit([0xf3, 0xa4]);
+  }
+
   prefetch(source: Memory): void {
     const [rex, ...rest] = general([0x0f, 0x18], 1, source);
     this.emit([rex & ~8, ...rest]);

@@ -7,6 +7,8 @@ import { gelu } from './primitives/gelu';
 import { layerNorm } from './primitives/layer-norm';
 import { entropy } from './primitives/entropy';
 import { linear } from './primitives/linear';
+import { linearPanels, packPanels } from './primitives/linear-panels';
+import { sample } from './primitives/sample';
 import { linearColumns } from './primitives/linear-columns';
 import { linearInt8 } from './primitives/linear-int8';
 import { quantizeMatrix } from './quantize';
@@ -97,16 +99,38 @@ const differentiated =
   ({ x }: Tensors) =>
     tf.grad((t) => tf.sum(tf.square(fn(t))))(x);
 
-const cache = float(2, 2, 6, 8);
-const attention: Pick<ConformanceCase, 'fn' | 'range'> = {
-  fn: ({ qkv, pastK, pastV }) => {
-    const prompt = { lengths: tf.tensor1d([3, 1], 'int32'), total: tf.tensor1d([3], 'int32') };
-    const { presentK, presentV } = cachedAttention({ qkv, pastK, pastV, ...prompt });
-    // Padding leaves nothing that is defined: only the valid positions are compared.
-    const valid = tf.tensor([1, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0], [2, 1, 6, 1]);
-    return [tf.mul(presentK, valid), tf.mul(presentV, valid)];
+/** A prompt of rows of different length, and one position more: what lies in the cache shows in its result only. */
+const cache = float(2, 2, 16, 8);
+const decoding: ConformanceCase = {
+  fn: ({ prompt, next, pastK, pastV }) => {
+    const ints = (...values: number[]): tf.Tensor => tf.tensor1d(values, 'int32');
+    const first = cachedAttention({ qkv: prompt, pastK, pastV, lengths: ints(3, 1), total: ints(3) });
+    const caches = { pastK: first.presentK, pastV: first.presentV };
+    const { y } = cachedAttention({ qkv: next, ...caches, lengths: ints(4, 2), total: ints(4) });
+    return [tf.slice(first.y, [0, 0, 0], [1, 3, 16]), y];
   },
+  inputs: { prompt: float(2, 3, 48), next: float(2, 1, 48), pastK: cache, pastV: cache },
 };
+
+const panels = (
+  [
+    ['inputs first', float(5, 37), 37, undefined],
+    ['outputs first', float(37, 5), 37, 'gelu'],
+    ['inputs first', float(20, 64), 64, 'gelu'],
+    ['outputs first', float(64, 20), 64, undefined],
+  ] as const
+).map(([order, w, outputs, activation]): ConformanceCase => ({
+  fn: ({ x, w, b, residual }) => [
+    linearPanels({ x, panels: packPanels(w, order), b, activation }),
+    linearPanels({ x, panels: packPanels(w, order), b, activation, residual }),
+  ],
+  inputs: {
+    x: float(17, order === 'inputs first' ? w.shape[0] : w.shape[1]),
+    w,
+    b: float(outputs),
+    residual: float(17, outputs),
+  },
+}));
 
 /** Whole numbers of which the largest of each block is 127 are what they are in 8 bits. */
 function wholeNumbers(inputs: number): ConformanceCase {
@@ -313,12 +337,19 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
     },
   ],
 
-  PavlovCachedAttention: [
-    {
-      ...attention,
-      inputs: { qkv: float(2, 3, 48), pastK: cache, pastV: cache },
+  PavlovCachedAttention: [decoding],
+  PavlovFillCache: [decoding],
+  PavlovStepAttention: [decoding],
+  PavlovPackMatrix: panels,
+  PavlovLinearPanels: panels,
+  PavlovSample: [7, 100].map((vocabulary) => ({
+    fn: ({ logits, uniforms }) => {
+      const { tokens, shifted, totals } = sample({ logits, uniforms });
+      return [tokens, shifted, totals];
     },
-  ],
+    inputs: { logits: float(20, vocabulary), uniforms: float(20) },
+    range: [0, 0.99],
+  })),
   PavlovGelu: unary(gelu, [-6, 6]),
   PavlovGeluGradient: [{ fn: differentiated(gelu), inputs: { x: float(50) }, range: [-6, 6] }],
   PavlovLayerNorm: [

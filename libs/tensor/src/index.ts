@@ -17,6 +17,8 @@ export { gelu } from './primitives/gelu';
 export { softmax } from './primitives/softmax';
 export { linear } from './primitives/linear';
 export { linearColumns, type LinearColumnsInput } from './primitives/linear-columns';
+export { linearPanels, packPanels, type LinearPanelsInput, type MatrixOrder } from './primitives/linear-panels';
+export { sample, type Sample } from './primitives/sample';
 export { linearInt8 } from './primitives/linear-int8';
 export { quantizeMatrix, dequantizeMatrix, type QuantizedMatrix } from './quantize';
 export { embedding } from './primitives/embedding';

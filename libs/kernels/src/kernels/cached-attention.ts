@@ -29,8 +29,8 @@ const cacheShape = ({ rows, heads, size, length }: CacheSpec) =>
   ({ type: 'float32', shape: [rows, heads, length, size] }) as const;
 
 /**
- * (qkv [B, 3·H·D], past keys and values, lengths int32 [B] with the new position) → y [B, H·D], and the cache, which must be the
- * same memory as the past.
+ * (qkv [B, 3·H·D], past keys and values, lengths int32 [B] with the new position) → y [B, H·D], and the cache. Nothing is copied
+ * where the cache is the very memory of the past.
  */
 export function cachedAttentionKernel(extension: VectorExtension, spec: CacheSpec): Kernel {
   const { rows, heads, size, length } = spec;
@@ -41,6 +41,25 @@ export function cachedAttentionKernel(extension: VectorExtension, spec: CacheSpe
     outputs: [{ type: 'float32', shape: [rows, heads * size] }, cache, cache],
     phases: [{ tasks: rows * heads, stack: 4 * (length + 32), emit: (code) => emitHead(code, spec) }],
   });
+}
+
+/** Copies a head's part of the past, whose address is argument number `past` / 8 plus rbx, unless it is the cache itself. */
+function emitCarryOver(code: Assembler, { past, cache, bytes }: { past: number; cache: Gpr; bytes: number }): void {
+  const [pointers, task] = [r15, rbp];
+  const same: Label = {};
+  code.mov(r14, { base: rdi, displacement: past });
+  code.addGpr(r14, rbx);
+  code.compare(r14, cache);
+  code.jumpIf('equal', same);
+  code.mov(pointers, rdi);
+  code.mov(task, rsi);
+  code.mov(rsi, r14);
+  code.mov(rdi, cache);
+  code.movImmediate(rcx, bytes);
+  code.copyBytes();
+  code.mov(rdi, pointers);
+  code.mov(rsi, task);
+  code.place(same);
 }
 
 function emitHead(code: Assembler, { heads, size, length }: CacheSpec): void {
@@ -57,13 +76,14 @@ function emitHead(code: Assembler, { heads, size, length }: CacheSpec): void {
   code.mov(rax, rsi);
   code.movImmediate(rcx, heads);
   code.divide(rcx);
-  code.mov(rcx, { base: rdi, displacement: 24 });
-  code.movInt32(count, { base: rcx, index: rax, scale: 4 });
   code.mulImmediate(rbx, rsi, size * length * 4);
   code.mov(keys, { base: rdi, displacement: 40 });
   code.addGpr(keys, rbx);
   code.mov(values, { base: rdi, displacement: 48 });
   code.addGpr(values, rbx);
+  [keys, values].forEach((cache, i) => emitCarryOver(code, { past: 8 + 8 * i, cache, bytes: size * length * 4 }));
+  code.mov(rcx, { base: rdi, displacement: 24 });
+  code.movInt32(count, { base: rcx, index: rax, scale: 4 });
   code.mulImmediate(rbx, rdx, size * 4);
   code.mulImmediate(rcx, rax, width * 12);
   code.mov(q, { base: rdi });
@@ -241,8 +261,8 @@ function emitMix(
 }
 
 /**
- * (qkv [B·T, 3·H·D], past keys and values) → the cache with the keys and values of T positions from the first on; it must be the
- * same memory as the past.
+ * (qkv [B·T, 3·H·D], past keys and values) → the cache with the keys and values of T positions from the first on. Nothing is
+ * copied where the cache is the very memory of the past.
  */
 export function fillCacheKernel(extension: VectorExtension, { time, ...spec }: CacheSpec & { time: number }): Kernel {
   const { rows, heads, size, length } = spec;
@@ -273,6 +293,10 @@ export function fillCacheKernel(extension: VectorExtension, { time, ...spec }: C
           code.addGpr(keys, rcx);
           code.mov(values, { base: rdi, displacement: 32 });
           code.addGpr(values, rcx);
+          code.mov(rbx, rcx);
+          [keys, values].forEach((cache, i) =>
+            emitCarryOver(code, { past: 8 + 8 * i, cache, bytes: size * length * 4 }),
+          );
           // Values, row by row.
           code.lea(rax, { base: source, displacement: 4 * heads * size });
           const panel = { vectors: Math.ceil(size / lanes), last: size - (Math.ceil(size / lanes) - 1) * lanes };

@@ -1,5 +1,5 @@
-import { geluGradientKernel, geluKernel, type VectorExtension } from '@pavlov/kernels';
-import type { GraphBuilder } from '../operand';
+import { geluGradientKernel, geluKernel } from '@pavlov/kernels';
+import { extensionOf } from './decoding';
 import type { Rules } from './kernels';
 import { gemm, matMul, reshape } from './matmul';
 
@@ -7,12 +7,6 @@ import { gemm, matMul, reshape } from './matmul';
 type Name =
   | 'PavlovAddAt' | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLogSoftmax' | 'PavlovMatMul'
   | 'PavlovGeluGradient' | 'PavlovLinear' | 'PavlovLinearColumns' | 'PavlovLinearInt8' | 'PavlovTakeLast';
-
-/** For rules that have no other form than a kernel of our own: primitives ask `hasKernels` before they use them. */
-function kernelsOf(builder: GraphBuilder): VectorExtension {
-  if (!builder.extension) throw new Error('There are no kernels of our own on this machine');
-  return builder.extension;
-}
 
 /** Kernels of our own: what ONNX Runtime does in one operator and tfjs in several. See primitives/ for what they compute. */
 export const fusedRules: Rules<Name> = {
@@ -39,7 +33,7 @@ export const fusedRules: Rules<Name> = {
       : builder.node('Gelu', [x], { shape: x.shape, dtype: 'float32', attributes: { approximate: 'tanh' } }),
 
   PavlovGeluGradient: ({ x, dy }, _, builder) =>
-    builder.kernel(geluGradientKernel(kernelsOf(builder), x.shape), [x, dy]),
+    builder.kernel(geluGradientKernel(extensionOf(builder), x.shape), [x, dy]),
 
   PavlovLogSoftmax: ({ x }, _, builder) =>
     builder.node('LogSoftmax', [x], { shape: x.shape, dtype: 'float32', attributes: { axis: -1 } }),

@@ -1,3 +1,4 @@
+import type { MatrixSpec } from '@pavlov/kernels';
 import type { tf } from '../tf';
 import type { GraphBuilder, Operand } from '../operand';
 import type { QuantizedMatrix } from '../quantize';
@@ -79,8 +80,18 @@ export type Kernels = Record<UnaryKernel, Unary> &
     PavlovLinearInt8: Kernel<{ x: Operand; b: Operand }, { w: QuantizedMatrix }>;
     PavlovLayerNorm: Kernel<{ x: Operand; gamma: Operand; beta: Operand }, { epsilon: number }>;
     PavlovMatMul: Kernel<{ a: Operand; b: Operand }, tf.BatchMatMulAttrs & { alpha: number }>;
+    PavlovFillCache: Kernel<Record<'qkv' | 'pastK' | 'pastV', Operand>, { time: number }>;
+    PavlovLinearPanels: Kernel<
+      { x: Operand; panels: Operand; b: Operand; residual?: Operand },
+      { outputs: number; activation: 'gelu' | undefined }
+    >;
+    PavlovPackMatrix: Kernel<{ w: Operand }, { order: MatrixOrder }>;
+    PavlovSample: Kernel<{ logits: Operand; uniforms: Operand }>;
+    PavlovStepAttention: Kernel<Record<'qkv' | 'pastK' | 'pastV' | 'lengths', Operand>>;
     PavlovTakeLast: Kernel<{ x: Operand; indices: Operand }>;
   };
+
+type MatrixOrder = MatrixSpec['order'];
 
 export type KernelName = keyof Kernels;
 

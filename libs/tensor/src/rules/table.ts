@@ -1,3 +1,4 @@
+import { decodingRules } from './decoding';
 import { elementwiseRules } from './elementwise';
 import { fusedRules } from './fused';
 import { gatherRules } from './gather';
@@ -14,4 +15,5 @@ export const rules: Rules<KernelName> = {
   ...shapeRules,
   ...gatherRules,
   ...fusedRules,
+  ...decodingRules,
 };
