@@ -1,6 +1,6 @@
 export { tf } from './tf';
 export { createEngine, type BackendName, type Engine, type EngineOptions } from './engine';
-export type { CompiledFunction, CompileOptions, TensorFunction } from './compile';
+export type { BoundFunction, CompiledFunction, CompileOptions, TensorFunction } from './compile';
 export type { Buffers, DType, Signature, TensorSpec, TypedArray } from './signature';
 export {
   allocateParameters,
