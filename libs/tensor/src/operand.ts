@@ -44,6 +44,8 @@ const arrayTypes = { float32: Float32Array, int32: Int32Array, bool: Uint8Array 
 /** What kernel rules build with: an ONNX graph in terms of operands. */
 export class GraphBuilder {
   readonly graph = new Graph();
+  /** What was reshaped, by the name of the result. */
+  private readonly origins = new Map<string, Operand>();
 
   /**
    * @param extension What kernels of our own are assembled for; undefined where there are none, and ONNX's operators do all.
@@ -85,6 +87,15 @@ export class GraphBuilder {
     );
     const shape = operands.map((operand) => operand.shape).reduce(broadcastShape);
     return { shape, dtype, value, valueShape: operands.map((operand) => operand.valueShape).reduce(broadcastShape) };
+  }
+
+  /** The same elements in another shape; from what `x` was before, if that was another shape already. */
+  reshape(x: Operand, shape: readonly number[]): Operand {
+    const origin = this.origins.get(x.value) ?? x;
+    if (sameShape(origin.shape, shape)) return origin;
+    const reshaped = this.node('Reshape', [origin, this.graph.int64s(shape)], { shape, dtype: x.dtype });
+    this.origins.set(reshaped.value, origin);
+    return reshaped;
   }
 
   cast(x: Operand, dtype: tf.DataType): Operand {

@@ -1,8 +1,9 @@
 /**
  * Attention of one new position per row to a cache of earlier ones.
  *
- * Method: the cache holds keys transposed, [B, H, D, L], so that the scores of many positions are one vector, and values as they
- * come, [B, H, L, D]. A task is a head of a row, from beginning to end. L is a multiple of the lanes.
+ * Method: the cache holds keys in blocks of 16 positions, transposed, [B, H, L/16, D, 16], so that the scores of a block are a
+ * vector, and values as they come, [B, H, L, D]: both are read from one end to the other, as far as there are positions. A task is
+ * a head of a row.
  */
 import { type Assembler } from '../assembler';
 import { type Gpr, type Label, type Memory, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp, type VectorExtension } from '../encoding'; // prettier-ignore
@@ -22,8 +23,13 @@ export interface CacheSpec {
   readonly length: number;
 }
 
+/** Positions of a block of keys. */
+const block = 16;
+/** Bytes ahead at which the cache is fetched. */
+const prefetch = 1024;
+
 /** Room for so many positions, as the kernels need it. */
-export const cacheLength = (positions: number): number => Math.ceil(positions / 16) * 16;
+export const cacheLength = (positions: number): number => Math.ceil(positions / block) * block;
 
 const cacheShape = ({ rows, heads, size, length }: CacheSpec) =>
   ({ type: 'float32', shape: [rows, heads, length, size] }) as const;
@@ -100,11 +106,17 @@ function emitHead(code: Assembler, { heads, size, length }: CacheSpec): void {
   const storeRow = (target: Memory, register: number, vector: number): void =>
     isPartial(vector) ? code.storeMasked(target, register, mask) : code.store(target, register);
 
-  // The new position goes to the cache.
-  code.lea(rax, { base: keys, index: count, scale: 4, displacement: -4 });
+  // The new position goes to the cache: its key to lane `position % 16` of its block.
+  code.lea(rbx, { base: count, displacement: -1 });
+  code.mov(rax, rbx);
+  code.andImmediate(rax, -block);
+  code.mulImmediate(rcx, rax, size * 4);
+  code.subGpr(rbx, rax);
+  code.lea(rbx, { base: rcx, index: rbx, scale: 4 });
+  code.addGpr(rbx, keys);
   for (let d = 0; d < size; d++) {
     code.loadOne(d % 8, { base: k, displacement: 4 * d });
-    code.storeOne({ base: rax, displacement: d * length * 4 }, d % 8);
+    code.storeOne({ base: rbx, displacement: d * block * 4 }, d % 8);
   }
   code.lea(rax, { base: count, displacement: -1 });
   code.mulImmediate(rax, rax, size * 4);
@@ -116,48 +128,48 @@ function emitHead(code: Assembler, { heads, size, length }: CacheSpec): void {
     storeRow({ base: rax, displacement: vector * vectorBytes }, vector % 8, vector);
   }
 
-  // Scores, unscaled: four vectors of positions at a time, then one.
-  const [scores, offset, left] = [rsp, rbp, r15];
-  const emitScores = (chunks: number): void => {
-    for (let chunk = 0; chunk < chunks; chunk++) code.zero(chunk);
-    code.lea(rax, { base: keys, index: offset });
-    code.mov(rdx, q);
-    const unroll = size % 4 === 0 ? 4 : 1;
-    repeat(code, { counter: rcx, times: size / unroll }, () => {
-      for (let d = 0; d < unroll; d++) {
-        code.broadcast(8 + (d % 4), { base: rdx, displacement: 4 * d });
-        for (let chunk = 0; chunk < chunks; chunk++)
-          code.op('fma231', chunk, 8 + (d % 4), { base: rax, displacement: d * length * 4 + chunk * vectorBytes });
-      }
-      code.addImmediate(rax, unroll * length * 4);
-      code.addImmediate(rdx, unroll * 4);
-    });
-    for (let chunk = 0; chunk < chunks; chunk++)
-      code.store({ base: scores, index: offset, displacement: chunk * vectorBytes }, chunk);
-    code.addImmediate(offset, chunks * vectorBytes);
-  };
+  // Scores, unscaled, a block at a time. Dimensions go to several sums in turn, since one would wait for its last addition.
+  const [scores, offset] = [rsp, rbp];
+  const parts = block / lanes;
+  const turns = size % 4 === 0 ? 4 : 1;
+  const nextBlock: Label = {};
+  code.mov(rax, keys);
   code.movImmediate(offset, 0);
-  code.lea(left, { base: count, displacement: lanes - 1 });
-  code.andImmediate(left, -lanes); // positions in whole vectors
-  const [four, one, scored]: Label[] = [{}, {}, {}];
-  code.place(four);
-  code.compareImmediate(left, 4 * lanes);
-  code.jumpIf('less', one);
-  emitScores(4);
-  code.addImmediate(left, -4 * lanes);
-  code.jump(four);
-  code.place(one);
-  code.compareImmediate(left, 0);
-  code.jumpIf('lessOrEqual', scored);
-  emitScores(1);
-  code.addImmediate(left, -lanes);
-  code.jump(one);
-  code.place(scored);
+  code.lea(r15, { base: count, displacement: block - 1 });
+  code.andImmediate(r15, -block); // positions in whole blocks
+  code.place(nextBlock);
+  for (let sum = 0; sum < turns * parts; sum++) code.zero(sum);
+  code.mov(rdx, q);
+  const dimensions = Math.min(size, 16);
+  const addDimensions = (from: number, to: number): void => {
+    for (let d = from; d < to; d++) {
+      code.broadcast(8 + (d % 4), { base: rdx, displacement: 4 * d });
+      for (let part = 0; part < parts; part++) {
+        const place = { base: rax, displacement: d * block * 4 + part * vectorBytes };
+        if (part === 0) code.prefetch({ ...place, displacement: place.displacement + prefetch });
+        code.op('fma231', (d % turns) * parts + part, 8 + (d % 4), place);
+      }
+    }
+    code.addImmediate(rax, (to - from) * block * 4);
+    code.addImmediate(rdx, (to - from) * 4);
+  };
+  repeat(code, { counter: rcx, times: Math.floor(size / dimensions) }, () => addDimensions(0, dimensions));
+  addDimensions(0, size % dimensions);
+  for (let distance = 1; distance < turns; distance *= 2)
+    for (let turn = 0; turn < turns; turn += 2 * distance)
+      for (let part = 0; part < parts; part++)
+        code.op('add', turn * parts + part, turn * parts + part, (turn + distance) * parts + part);
+  for (let part = 0; part < parts; part++)
+    code.store({ base: scores, index: offset, displacement: part * vectorBytes }, part);
+  code.addImmediate(offset, block * 4);
+  code.addImmediate(r15, -block);
+  code.jumpIf('notEqual', nextBlock);
 
   // Weights e^(scale · (score − largest)); what stands behind the last position gets none.
   const [peak, sum, x, a, b, scale] = [0, 1, 2, 3, 4, 5];
   code.constantBits(x, 0xff800000 | 0, rax);
-  code.store({ base: scores, index: count, scale: 4 }, x);
+  for (let part = 0; part < parts; part++)
+    code.store({ base: scores, index: count, scale: 4, displacement: part * vectorBytes }, x);
   code.load(peak, x);
   const overVectors = (body: (place: Memory) => void): void => {
     const start: Label = {};
@@ -235,6 +247,7 @@ function emitMix(
       own.forEach((vector, i) => {
         const place = { base: row, displacement: turn * size * 4 + vector * code.lanes * 4 };
         if (isPartial(vector)) code.loadMasked(temporary, place, mask);
+        code.prefetch({ ...place, displacement: place.displacement + prefetch });
         code.op('fma231', turn * own.length + i, element, isPartial(vector) ? temporary : place);
       });
     }
@@ -314,25 +327,28 @@ export function fillCacheKernel(extension: VectorExtension, { time, ...spec }: C
             code.addImmediate(values, size * 4);
           });
           // Keys, transposed square by square; what stands beyond the last position is overwritten before it is read.
-          const square = (positions: number): void => {
+          const square = (positions: number, part: number): void => {
             for (let d = 0; d < size; d += lanes) {
               const present = Math.min(lanes, size - d);
               if (present < lanes) code.setMask(mask, present, rdx);
               for (let row = 0; row < lanes; row++) {
-                const place = { base: source, displacement: row * stride + 4 * d };
+                const place = { base: source, displacement: (part * lanes + row) * stride + 4 * d };
                 if (row >= positions) code.zero(row);
                 else if (present < lanes) code.loadMasked(row, place, mask);
                 else code.load(row, place);
               }
               const columns = emitTranspose(code);
               for (let i = 0; i < present; i++)
-                code.store({ base: keys, displacement: (d + i) * length * 4 }, columns[i]);
+                code.store({ base: keys, displacement: ((d + i) * block + part * lanes) * 4 }, columns[i]);
             }
-            code.addImmediate(source, lanes * stride);
-            code.addImmediate(keys, lanes * 4);
           };
-          repeat(code, { counter: rcx, times: Math.floor(time / lanes) }, () => square(lanes));
-          if (time % lanes > 0) square(time % lanes);
+          const squares = (positions: number): void => {
+            for (let part = 0; part < block / lanes; part++) square(Math.max(0, positions - part * lanes), part);
+            code.addImmediate(source, block * stride);
+            code.addImmediate(keys, block * size * 4);
+          };
+          repeat(code, { counter: rcx, times: Math.floor(time / block) }, () => squares(block));
+          if (time % block > 0) squares(time % block);
         },
       },
     ],

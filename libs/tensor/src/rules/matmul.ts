@@ -41,7 +41,7 @@ export function gemm(builder: GraphBuilder, factors: readonly Operand[], spec: O
 export function reshape(builder: GraphBuilder, x: Operand, shape: readonly number[]): Operand {
   if (sameShape(x.shape, shape)) return x;
   if (x.uniform !== undefined) return builder.uniform(x.uniform, { shape, dtype: x.dtype });
-  return builder.node('Reshape', [x, builder.graph.int64s(shape)], { shape, dtype: x.dtype });
+  return builder.reshape(x, shape);
 }
 
 export const matMulRules: Rules<'BatchMatMul'> = {
