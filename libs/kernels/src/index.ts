@@ -6,7 +6,7 @@ export { vectorExtensions } from './processor';
 export { geluKernel, geluGradientKernel } from './kernels/gelu';
 export { selfAttentionKernel } from './kernels/self-attention';
 export { selfAttentionGradientKernel } from './kernels/self-attention-gradient';
-export { type AttentionShape } from './kernels/attention-geometry';
+export { fitsSelfAttention, type AttentionShape } from './kernels/attention-geometry';
 export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Tile } from './tile';
 export { gemmKernel, type GemmSpec } from './kernels/gemm';
 export { packMatrixKernel, panelsOf, type MatrixSpec } from './kernels/panels';

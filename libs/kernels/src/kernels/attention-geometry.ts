@@ -13,6 +13,10 @@ export interface AttentionShape {
   readonly size: number;
 }
 
+/** Whether the kernels can hold what they need of a sequence on the stack. */
+export const fitsSelfAttention = ({ length, size }: Pick<AttentionShape, 'length' | 'size'>): boolean =>
+  length <= 4096 && size <= 2048;
+
 /** Columns of a result that are computed at a time: up to two vectors, the last one perhaps in part. */
 export interface Panel {
   /** In vectors. */

@@ -7,7 +7,7 @@
  * Reference: Dao et al., FlashAttention, 2022 (arXiv 2205.14135), appendix B.
  */
 import { type Assembler } from '../assembler';
-import { type Gpr, type Label, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp, type VectorExtension } from '../encoding'; // prettier-ignore
+import { type Gpr, type Label, r10, r11, r12, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp, type VectorExtension } from '../encoding'; // prettier-ignore
 import { assembleKernel, type Kernel } from '../kernel';
 import { countDown, emitLoad, emitStore } from '../lanes';
 import { emitPowerOfTwo } from '../mathematics';
@@ -17,12 +17,15 @@ import { type AttentionGeometry, type AttentionShape, attentionGeometry, eachSum
 import { emitTriangle } from './attention-triangle';
 
 /** Addresses of the head's part of the tensors; the number of the block's first key. */
-const [qkv, dy, statistics, scratch, dqkv, firstKey] = [rbx, rbp, r12, r13, r15, r14];
+const [qkv, dy, statistics, dqkv, firstKey] = [rbx, rbp, r12, r15, r14];
+/** What a task keeps is on its stack; there the number of the first query of the block at hand comes first. */
+const scratch = rsp;
+const firstQuery = { base: scratch };
 /** Addresses that belong to the first query of a tile: in qkv, dy, dqkv and the statistics; its rows of p; its Σ dy y. */
 const [queryAt, dyAt, dqAt, statisticsAt, weightsRow, rowSumAt] = [r8, r9, r10, r11, rax, rdx];
 
 interface Context extends AttentionShape, AttentionGeometry {
-  /** In the scratch of a task, in bytes: kᵀ and vᵀ of a block, [D, block]. */
+  /** Where it is on the stack, in bytes: kᵀ and vᵀ of a block, [D, block]. */
   readonly keysAt: number;
   readonly valuesAt: number;
   /** p and ds of a block of queries and one of keys: [block, block]. */
@@ -36,32 +39,30 @@ interface Context extends AttentionShape, AttentionGeometry {
 function contextOf(extension: VectorExtension, shape: AttentionShape): Context {
   const geometry = attentionGeometry(extension, shape);
   const { block, blockRow } = geometry;
-  const valuesAt = shape.size * blockRow;
-  const weightsAt = 2 * valuesAt;
+  const keysAt = 64;
+  const valuesAt = keysAt + shape.size * blockRow;
+  const weightsAt = valuesAt + shape.size * blockRow;
   const dScoresAt = weightsAt + block * blockRow;
   const rowSumsAt = dScoresAt + block * blockRow;
-  const scratchBytes = Math.ceil((rowSumsAt + 4 * shape.length) / 64) * 64;
-  return { ...shape, ...geometry, keysAt: 0, valuesAt, weightsAt, dScoresAt, rowSumsAt, scratchBytes };
+  const scratchBytes = rowSumsAt + 4 * shape.length;
+  return { ...shape, ...geometry, keysAt, valuesAt, weightsAt, dScoresAt, rowSumsAt, scratchBytes };
 }
 
-/** (qkv, y, statistics, dy), as `selfAttentionKernel` has them → dqkv [B·T, 3C]. The second output is scratch. */
+/** (qkv, y, statistics, dy), as `selfAttentionKernel` has them → dqkv [B·T, 3C]. */
 export function selfAttentionGradientKernel(extension: VectorExtension, shape: AttentionShape): Kernel {
   const { batch, length, heads, size } = shape;
   const context = contextOf(extension, shape);
   const { block, qkvRow, yRow, scratchBytes } = context;
-  const tasks = batch * heads;
   const inQkv = { sequence: length * qkvRow, head: 4 * size };
   const inY = { sequence: length * yRow, head: 4 * size };
   return assembleKernel(extension, {
     name: 'SelfAttentionGradient',
     inputs: ['float32', 'float32', 'float32', 'float32'],
-    outputs: [
-      { type: 'float32', shape: [batch * length, 3 * heads * size] },
-      { type: 'float32', shape: [tasks, scratchBytes / 4] },
-    ],
+    outputs: [{ type: 'float32', shape: [batch * length, 3 * heads * size] }],
     phases: [
       {
-        tasks,
+        tasks: batch * heads,
+        stack: scratchBytes,
         emit: (code) => {
           emitHeadPointers(code, heads, [
             { target: qkv, place: 0, stride: inQkv },
@@ -69,7 +70,6 @@ export function selfAttentionGradientKernel(extension: VectorExtension, shape: A
             { target: statistics, place: 2, stride: { task: 8 * length } },
             { target: dy, place: 3, stride: inY },
             { target: dqkv, place: 4, stride: inQkv },
-            { target: scratch, place: 5, stride: { task: scratchBytes } },
           ]);
           emitRowSums(code, context, r9);
           const whole = length - (length % block);
@@ -158,9 +158,6 @@ function emitBlock(code: Assembler, context: Context, count: number): void {
   }
   if (length > whole) emitBelow(code, context, length - whole);
 }
-
-/** The number of the first query of the block at hand. */
-const firstQuery = { base: rsp };
 
 /** Registers behind those of a tile's sums: two numbers of a query, and those of `emitPowerOfTwo`, which stay. */
 const temporaries = ({ rows }: Context) => ({
@@ -294,7 +291,7 @@ function emitDQueries(code: Assembler, context: Context, { rows, keys, diagonal 
   }
 }
 
-/** The two gradients of keys: a factor from the scratch times rows of the queries' block. */
+/** The two gradients of keys: a factor from the stack times rows of the queries' block. */
 interface DKeys {
   readonly factorAt: number;
   readonly source: Gpr;

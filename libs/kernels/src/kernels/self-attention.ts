@@ -8,7 +8,7 @@
  * Leaves out: its rescaling of partial results, since the scores of a block of queries fit the cache.
  */
 import { type Assembler } from '../assembler';
-import { type Label, r12, r13, r14, r15, r8, rax, rbp, rbx, rcx, rdi, rdx, rsi, type VectorExtension } from '../encoding'; // prettier-ignore
+import { type Label, r12, r14, r15, r8, rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp, type VectorExtension } from '../encoding'; // prettier-ignore
 import { assembleKernel, type Kernel } from '../kernel';
 import { emitStore, maskFor } from '../lanes';
 import { emitPowerOfTwo } from '../mathematics';
@@ -18,10 +18,12 @@ import { type AttentionGeometry, type AttentionShape, attentionGeometry, eachSum
 import { emitTriangle } from './attention-triangle';
 
 /** Addresses of the head's part of the tensors and of the table of masks; the number of the block's first query. */
-const [qkv, y, statistics, scratch, table, first] = [rbx, rbp, r12, r13, r15, r14];
+const [qkv, y, statistics, table, first] = [rbx, rbp, r12, r15, r14];
+/** What a task keeps is on its stack. */
+const scratch = rsp;
 
 interface Context extends AttentionShape, AttentionGeometry {
-  /** In the scratch of a task, in bytes: qᵀ of a block, [D, block]. */
+  /** Where it is on the stack, in bytes: qᵀ of a block, [D, block]. */
   readonly queriesAt: number;
   /** Scores, then weights of a block: [T, block]. */
   readonly weightsAt: number;
@@ -37,30 +39,28 @@ function contextOf(extension: VectorExtension, shape: AttentionShape): Context {
 
 /**
  * qkv [B·T, 3C], in whose rows stand q, k and v, each with its heads side by side → y [B·T, C] and statistics [B, H, 2, T]: of each
- * query the largest score, as a power of two, and the inverse sum of its weights 2^(score − largest). The third output is scratch.
+ * query the largest score, as a power of two, and the inverse sum of its weights 2^(score − largest).
  */
 export function selfAttentionKernel(extension: VectorExtension, shape: AttentionShape): Kernel {
   const { batch, length, heads, size } = shape;
   const context = contextOf(extension, shape);
   const { block, qkvRow, yRow, scratchBytes } = context;
-  const tasks = batch * heads;
   return assembleKernel(extension, {
     name: 'SelfAttention',
     inputs: ['float32'],
     outputs: [
       { type: 'float32', shape: [batch * length, heads * size] },
       { type: 'float32', shape: [batch, heads, 2, length] },
-      { type: 'float32', shape: [tasks, scratchBytes / 4] },
     ],
     phases: [
       {
-        tasks,
+        tasks: batch * heads,
+        stack: scratchBytes,
         emit: (code) => {
           emitHeadPointers(code, heads, [
             { target: qkv, place: 0, stride: { sequence: length * qkvRow, head: 4 * size } },
             { target: y, place: 1, stride: { sequence: length * yRow, head: 4 * size } },
             { target: statistics, place: 2, stride: { task: 8 * length } },
-            { target: scratch, place: 3, stride: { task: scratchBytes } },
           ]);
           emitMaskTable(code);
           const whole = length - (length % block);

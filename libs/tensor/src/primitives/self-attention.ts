@@ -1,3 +1,4 @@
+import { fitsSelfAttention } from '@pavlov/kernels';
 import { tf } from '../tf';
 import { hasKernels, runTraced } from '../trace-backend';
 import { causalAttention } from './causal-attention';
@@ -13,7 +14,9 @@ export interface SelfAttentionInput {
 
 /** Causal attention of B sequences of T tokens to themselves: → [B·T, C]. What `causalAttention` computes, for packed heads. */
 export function selfAttention(input: SelfAttentionInput): tf.Tensor {
-  return hasKernels() ? fused(input) : composed(input);
+  const { qkv, heads, length } = input;
+  const size = qkv.shape[1]! / 3 / heads;
+  return hasKernels() && fitsSelfAttention({ length, size }) ? fused(input) : composed(input);
 }
 
 function fused({ qkv, heads, length }: SelfAttentionInput): tf.Tensor {
