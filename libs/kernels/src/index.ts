@@ -4,6 +4,9 @@ export { addressOf, callKernel, loadLibrary, placeCode, type ExecutableCode } fr
 export { assembleKernel, loop, type ElementType, type Kernel, type Phase, type TensorPort } from './kernel';
 export { vectorExtensions } from './processor';
 export { geluKernel, geluGradientKernel } from './kernels/gelu';
+export { selfAttentionKernel } from './kernels/self-attention';
+export { selfAttentionGradientKernel } from './kernels/self-attention-gradient';
+export { fitsSelfAttention, type AttentionShape } from './kernels/attention-geometry';
 export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Tile } from './tile';
 export { gemmKernel, type GemmSpec } from './kernels/gemm';
 export { packMatrixKernel, panelsOf, type MatrixSpec } from './kernels/panels';

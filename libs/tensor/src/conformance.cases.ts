@@ -11,6 +11,7 @@ import { linearPanels, packPanels } from './primitives/linear-panels';
 import { sample } from './primitives/sample';
 import { linearColumns } from './primitives/linear-columns';
 import { linearInt8 } from './primitives/linear-int8';
+import { selfAttention } from './primitives/self-attention';
 import { quantizeMatrix } from './quantize';
 import { tokenLogprobs } from './primitives/token-logprobs';
 
@@ -131,6 +132,19 @@ const panels = (
     residual: float(17, outputs),
   },
 }));
+
+/** [B, H, T, D]: parts and multiples of blocks and vectors. */
+const attentionShapes = [
+  [2, 3, 5, 4],
+  [1, 1, 1, 3],
+  [2, 1, 16, 8],
+  [1, 2, 33, 32],
+  [2, 2, 64, 16],
+  [1, 2, 77, 20],
+  [1, 1, 100, 64],
+  [1, 1, 47, 72],
+  [1, 1, 8, 37],
+] as const;
 
 /** Whole numbers of which the largest of each block is 127 are what they are in 8 bits. */
 function wholeNumbers(inputs: number): ConformanceCase {
@@ -381,6 +395,15 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
     { fn: ({ x }) => entropy(x), inputs: { x: float(4, 9) }, range: [-20, 20] },
     { fn: differentiated(entropy), inputs: { x: float(4, 9) } },
   ],
+  PavlovSelfAttention: attentionShapes.map(([batch, heads, length, size]) => ({
+    fn: ({ qkv }) => selfAttention({ qkv, heads, length }),
+    inputs: { qkv: float(batch * length, 3 * heads * size) },
+  })),
+  PavlovSelfAttentionGradient: attentionShapes.map(([batch, heads, length, size]) => ({
+    fn: ({ qkv }) => tf.grad((x) => tf.sum(tf.square(selfAttention({ qkv: x, heads, length }))))(qkv),
+    inputs: { qkv: float(batch * length, 3 * heads * size) },
+    range: [-2, 2],
+  })),
   PavlovMatMul: [
     {
       fn: ({ q, k, v }) => causalAttention({ q, k, v }),

@@ -49,6 +49,8 @@ const onlyWithKernels: ReadonlySet<string> = new Set([
   'PavlovLinearPanels',
   'PavlovPackMatrix',
   'PavlovSample',
+  'PavlovSelfAttention',
+  'PavlovSelfAttentionGradient',
   'PavlovStepAttention',
 ]);
 const onlyWithout: ReadonlySet<string> = new Set(['PavlovCachedAttention']);

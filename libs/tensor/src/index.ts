@@ -23,6 +23,7 @@ export { linearInt8 } from './primitives/linear-int8';
 export { quantizeMatrix, dequantizeMatrix, type QuantizedMatrix } from './quantize';
 export { embedding } from './primitives/embedding';
 export { causalAttention } from './primitives/causal-attention';
+export { selfAttention, type SelfAttentionInput } from './primitives/self-attention';
 export { cachedAttention, type CachedAttentionInput, type CachedAttentionOutput } from './primitives/cached-attention';
 export { tokenLogprobs } from './primitives/token-logprobs';
 export { entropy } from './primitives/entropy';

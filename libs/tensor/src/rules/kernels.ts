@@ -8,6 +8,12 @@ interface Kernel<Inputs, Attributes = unknown> {
   readonly attributes: Attributes;
 }
 
+/** H and T. */
+export interface SelfAttentionAttributes {
+  readonly heads: number;
+  readonly length: number;
+}
+
 type Unary = Kernel<{ x: Operand }>;
 type Binary = Kernel<{ a: Operand; b: Operand }>;
 type Reduction = Kernel<{ x: Operand }, { axis: number | number[]; keepDims: boolean }>;
@@ -88,6 +94,8 @@ export type Kernels = Record<UnaryKernel, Unary> &
     PavlovPackMatrix: Kernel<{ w: Operand }, { order: MatrixOrder }>;
     PavlovSample: Kernel<{ logits: Operand; uniforms: Operand }>;
     PavlovStepAttention: Kernel<Record<'qkv' | 'pastK' | 'pastV' | 'lengths', Operand>>;
+    PavlovSelfAttention: Kernel<{ qkv: Operand }, SelfAttentionAttributes>;
+    PavlovSelfAttentionGradient: Kernel<Record<'qkv' | 'y' | 'statistics' | 'dy', Operand>, SelfAttentionAttributes>;
     PavlovTakeLast: Kernel<{ x: Operand; indices: Operand }>;
   };
 

@@ -1,3 +1,4 @@
+import { attentionRules } from './attention';
 import { decodingRules } from './decoding';
 import { elementwiseRules } from './elementwise';
 import { fusedRules } from './fused';
@@ -15,5 +16,6 @@ export const rules: Rules<KernelName> = {
   ...shapeRules,
   ...gatherRules,
   ...fusedRules,
+  ...attentionRules,
   ...decodingRules,
 };
