@@ -4,4 +4,5 @@ export { addressOf, callKernel, loadLibrary, placeCode, type ExecutableCode } fr
 export { assembleKernel, loop, stackBytes, type ElementType, type Kernel, type Phase, type TensorPort } from './kernel';
 export { vectorExtensions } from './processor';
 export { geluKernel, geluGradientKernel } from './kernels/gelu';
+export { layerNormGradientKernel, layerNormKernel } from './kernels/layer-norm';
 export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Tile } from './tile';

@@ -2,12 +2,15 @@ import { type Assembler } from './assembler';
 import { type Vec } from './encoding';
 
 /**
- * x = eˣ, to about 1e-7 of itself; 0 from −104 on, and never infinite: what is above 88 counts as 88. Changes `a` and `b`.
+ * x = eˣ, to about 1e-7 of itself; 0 from −104 on, and never infinite: what is above 88 counts as 88. NaN gives NaN. Changes `a` and `b`.
  * Method: eˣ = 2ⁿ eʳ with n the integer nearest to x / ln 2, and a polynomial for eʳ (Cephes' expf).
  */
 export function emitExp(code: Assembler, x: Vec, { a: n, b: y }: { a: Vec; b: Vec }): void {
-  code.op('min', x, x, code.number(88));
-  code.op('max', x, x, code.number(-170)); // 2ⁿ in two factors holds so far
+  // The second operand comes out where one is not a number: x, so that NaN stays NaN.
+  code.load(n, code.number(88));
+  code.op('min', x, n, x);
+  code.load(n, code.number(-170)); // 2ⁿ in two factors holds so far
+  code.op('max', x, n, x);
   code.op('mul', n, x, code.number(Math.LOG2E));
   code.round(n, n);
   code.op('fnma231', x, n, code.number(0.693359375));
@@ -30,4 +33,36 @@ export function emitExp(code: Assembler, x: Vec, { a: n, b: y }: { a: Vec; b: Ve
     }
     code.op('add', x, y, code.number(0));
   }
+}
+
+/**
+ * x = ln x for positive normal numbers, to about 1e-7; NaN and infinity give NaN. Changes `a`, `b` and `c`.
+ * Method: x = 2ᵉ m with m between √½ and √2, and a polynomial for ln m (Cephes' logf).
+ */
+export function emitLog(code: Assembler, x: Vec, { a: e, b: y, c: square }: Record<'a' | 'b' | 'c', Vec>): void {
+  const rootHalf = 0x3f3504f3;
+  const one = 0x3f800000;
+  code.op('sub', square, x, x); // 0, or NaN to be added at the end
+  code.op('addInt', x, x, code.numberBits(one - rootHalf));
+  code.shiftRight(e, x, 23);
+  code.op('addInt', e, e, code.numberBits(-127));
+  code.toFloat(e, e);
+  code.op('and', x, x, code.numberBits(0x007fffff));
+  code.op('addInt', x, x, code.numberBits(rootHalf));
+  code.op('sub', x, x, code.number(1)); // m − 1
+  code.op('add', e, e, square);
+  code.op('mul', square, x, x);
+  code.load(y, code.number(7.0376836292e-2));
+  for (const coefficient of [
+    -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1,
+    -2.4999993993e-1, 3.3333331174e-1,
+  ])
+    // prettier-ignore
+    code.op('fma213', y, x, code.number(coefficient));
+  code.op('mul', y, y, x);
+  code.op('mul', y, y, square);
+  code.op('fma231', y, e, code.number(-2.1219444e-4));
+  code.op('fma231', y, square, code.number(-0.5));
+  code.op('add', x, x, y);
+  code.op('fma231', x, e, code.number(0.693359375)); // ln 2 in two parts
 }

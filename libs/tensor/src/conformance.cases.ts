@@ -97,6 +97,17 @@ const differentiated =
   ({ x }: Tensors) =>
     tf.grad((t) => tf.sum(tf.square(fn(t))))(x);
 
+/** Rows shorter and longer than a vector, with and without a rest, and rows in several blocks. */
+const matrices = [[3, 6], [2, 3, 8], [21, 7], [5, 84], [9, 128], [300, 131]] as const; // prettier-ignore
+
+const layerNorms = (
+  fn: (x: tf.Tensor, g: tf.Tensor, b: tf.Tensor) => tf.Tensor | tf.Tensor[],
+): readonly ConformanceCase[] =>
+  matrices.map((shape) => ({
+    fn: ({ x, g, b }) => fn(x, g, b),
+    inputs: { x: float(...shape), g: float(shape.at(-1)!), b: float(shape.at(-1)!) },
+  }));
+
 const cache = float(2, 2, 6, 8);
 const attention: Pick<ConformanceCase, 'fn' | 'range'> = {
   fn: ({ qkv, pastK, pastV }) => {
@@ -321,13 +332,10 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
   ],
   PavlovGelu: unary(gelu, [-6, 6]),
   PavlovGeluGradient: [{ fn: differentiated(gelu), inputs: { x: float(50) }, range: [-6, 6] }],
-  PavlovLayerNorm: [
-    { fn: ({ x, g, b }) => layerNorm(x, g, b), inputs: { x: float(2, 3, 8), g: float(8), b: float(8) } },
-    {
-      fn: ({ x, g, b }) => tf.grads((x, g, b) => tf.sum(tf.square(layerNorm(x, g, b))))([x, g, b]),
-      inputs: { x: float(2, 3, 8), g: float(8), b: float(8) },
-    },
-  ],
+  PavlovLayerNorm: layerNorms((x, g, b) => layerNorm(x, g, b)),
+  PavlovLayerNormGradient: layerNorms((x, g, b) =>
+    tf.grads((x, g, b) => tf.sum(tf.square(layerNorm(x, g, b))))([x, g, b]),
+  ),
   PavlovLinearInt8: [128, 33].map((inputs) => wholeNumbers(inputs)),
   PavlovLinearColumns: [
     {

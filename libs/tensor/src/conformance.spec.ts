@@ -43,7 +43,7 @@ async function compute(
 }
 
 /** Rules that only graphs with kernels of our own use. */
-const needKernels: ReadonlySet<KernelName> = new Set<KernelName>(['PavlovGeluGradient']);
+const needKernels: ReadonlySet<KernelName> = new Set<KernelName>(['PavlovGeluGradient', 'PavlovLayerNormGradient']);
 
 describe.each(['none', ...vectorExtensions()] as const)(
   'with kernels "%s", rules agree with tfjs on the CPU',

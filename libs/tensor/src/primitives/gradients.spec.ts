@@ -28,6 +28,11 @@ const few = () => tf.tensor1d(tokens, 'int32');
 
 const primitives: Primitive[] = [
   { name: 'layerNorm', fn: ({ x, g, b }) => layerNorm(x, g, b), inputs: { x: [3, 2, 6], g: [6], b: [6] } },
+  {
+    name: 'layerNorm, rows with a rest',
+    fn: ({ x, g, b }) => layerNorm(x, g, b),
+    inputs: { x: [3, 19], g: [19], b: [19] },
+  },
   { name: 'gelu', fn: ({ x }) => gelu(x), inputs: { x: [4, 7] } },
   { name: 'linear', fn: ({ x, w, b }) => linear({ x, w, b }), inputs: { x: [4, 3], w: [3, 5], b: [5] } },
   { name: 'softmax', fn: ({ x }) => softmax(x), inputs: { x: [4, 7] } },

@@ -1,11 +1,18 @@
-import { geluGradientKernel, geluKernel, type VectorExtension } from '@pavlov/kernels';
-import type { GraphBuilder } from '../operand';
+import {
+  geluGradientKernel,
+  geluKernel,
+  layerNormGradientKernel,
+  layerNormKernel,
+  type VectorExtension,
+} from '@pavlov/kernels';
+import type { GraphBuilder, Operand } from '../operand';
+import { sizeOf } from '../signature';
 import type { Rules } from './kernels';
 import { matMul, reshape } from './matmul';
 
 // prettier-ignore
 type Name =
-  | 'PavlovAddAt' | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLogSoftmax' | 'PavlovMatMul'
+  | 'PavlovAddAt' | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLayerNormGradient' | 'PavlovLogSoftmax' | 'PavlovMatMul'
   | 'PavlovGeluGradient' | 'PavlovLinear' | 'PavlovLinearColumns' | 'PavlovLinearInt8' | 'PavlovTakeLast';
 
 /** For rules that have no other form than a kernel of our own: primitives ask `hasKernels` before they use them. */
@@ -13,6 +20,12 @@ function kernelsOf(builder: GraphBuilder): VectorExtension {
   if (!builder.extension) throw new Error('There are no kernels of our own on this machine');
   return builder.extension;
 }
+
+/** A tensor as rows of its last axis. */
+const matrixOf = ({ shape }: Operand): { rows: number; columns: number } => ({
+  rows: sizeOf(shape.slice(0, -1)),
+  columns: shape.at(-1)!,
+});
 
 /** Kernels of our own: what ONNX Runtime does in one operator and tfjs in several. See primitives/ for what they compute. */
 export const fusedRules: Rules<Name> = {
@@ -24,6 +37,13 @@ export const fusedRules: Rules<Name> = {
   },
 
   PavlovLayerNorm: ({ x, gamma, beta }, { epsilon }, builder) => {
+    if (builder.extension) {
+      const kernel = layerNormKernel(builder.extension, { ...matrixOf(x), epsilon });
+      const statistics = [...x.shape.slice(0, -1), 1];
+      return builder
+        .kernel(kernel, [x, gamma, beta])
+        .map((output, i) => reshape(builder, output, i === 0 ? x.shape : statistics));
+    }
     const names = builder.graph.nodeWithOutputs(
       'LayerNormalization',
       [x, gamma, beta].map((operand) => builder.full(operand)),
@@ -31,6 +51,12 @@ export const fusedRules: Rules<Name> = {
     );
     const statistics = [...x.shape.slice(0, -1), 1];
     return names.map((name, i) => builder.stored(name, { shape: i === 0 ? x.shape : statistics, dtype: 'float32' }));
+  },
+
+  PavlovLayerNormGradient: ({ x, dy, gamma, mean, inverseDeviation }, _, builder) => {
+    const kernel = layerNormGradientKernel(kernelsOf(builder), matrixOf(x));
+    const [dx, dGamma, dBeta] = builder.kernel(kernel, [x, dy, gamma, mean, inverseDeviation]);
+    return [reshape(builder, dx, x.shape), dGamma, dBeta];
   },
 
   PavlovGelu: ({ x }, _, builder) =>
