@@ -5,4 +5,11 @@ export { assembleKernel, loop, stackBytes, type ElementType, type Kernel, type P
 export { vectorExtensions } from './processor';
 export { geluKernel, geluGradientKernel } from './kernels/gelu';
 export { layerNormGradientKernel, layerNormKernel } from './kernels/layer-norm';
+export {
+  entropyGradientKernel,
+  entropyKernel,
+  tokenLogprobsGradientKernel,
+  tokenLogprobsKernel,
+  type LogitsSpec,
+} from './kernels/token-logprobs';
 export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Tile } from './tile';

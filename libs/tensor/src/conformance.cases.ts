@@ -10,6 +10,7 @@ import { linear } from './primitives/linear';
 import { linearColumns } from './primitives/linear-columns';
 import { linearInt8 } from './primitives/linear-int8';
 import { quantizeMatrix } from './quantize';
+import type { LogitsOptions } from './primitives/logits';
 import { tokenLogprobs } from './primitives/token-logprobs';
 
 type Tensors = Record<string, tf.Tensor>;
@@ -107,6 +108,35 @@ const layerNorms = (
     fn: ({ x, g, b }) => fn(x, g, b),
     inputs: { x: float(...shape), g: float(shape.at(-1)!), b: float(shape.at(-1)!) },
   }));
+
+/** Every way to say how logits become probabilities; targets are every id but the excluded one, which is the last. */
+const logits = (
+  fn: (x: tf.Tensor, targets: tf.Tensor, options: LogitsOptions) => tf.Tensor,
+): readonly ConformanceCase[] =>
+  (
+    [
+      [4, 3],
+      [3, 7],
+      [5, 16],
+      [9, 100],
+      [300, 131],
+    ] as const
+  ).flatMap(([rows, columns]) =>
+    // prettier-ignore
+    ['plain', 'number', 'tensor'].map((temperature): ConformanceCase => ({
+      fn: ({ x, t }) => {
+        const targets = tf.tensor1d(Array.from({ length: rows }, (_, row) => (row * 7) % (columns - 1)), 'int32'); // prettier-ignore
+        const options = {
+          plain: {},
+          number: { temperature: 0.7, excluded: columns - 1 },
+          tensor: { temperature: tf.add(tf.square(t), 1), excluded: columns - 2 },
+        }[temperature]!;
+        return fn(x, temperature === 'tensor' ? tf.zerosLike(targets) : targets, options);
+      },
+      inputs: { x: float(rows, columns), t: float(1) },
+      range: [-9, 9],
+    })),
+  );
 
 const cache = float(2, 2, 6, 8);
 const attention: Pick<ConformanceCase, 'fn' | 'range'> = {
@@ -354,6 +384,8 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
       inputs: { x: float(6, 5), w: float(5, 7), b: float(7) },
     },
   ],
+  PavlovEntropy: logits((x, _, options) => entropy(x, options)),
+  PavlovEntropyGradient: logits((x, _, options) => tf.grad((t) => tf.sum(tf.square(entropy(t, options))))(x)),
   PavlovLogSoftmax: [
     { fn: ({ x }) => entropy(x), inputs: { x: float(4, 9) }, range: [-20, 20] },
     { fn: differentiated(entropy), inputs: { x: float(4, 9) } },
@@ -377,4 +409,8 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
   PavlovTakeLast: [
     { fn: ({ x }) => tokenLogprobs(x, tf.tensor1d([3, 0, 6], 'int32')), inputs: { x: float(3, 7) }, range: [-20, 20] },
   ],
+  PavlovTokenLogprobs: logits(tokenLogprobs),
+  PavlovTokenLogprobsGradient: logits((x, targets, options) =>
+    tf.grad((t) => tf.sum(tf.square(tokenLogprobs(t, targets, options))))(x),
+  ),
 };

@@ -23,4 +23,5 @@ export { embedding } from './primitives/embedding';
 export { causalAttention } from './primitives/causal-attention';
 export { cachedAttention, type CachedAttentionInput, type CachedAttentionOutput } from './primitives/cached-attention';
 export { tokenLogprobs } from './primitives/token-logprobs';
+export { exclusion, type LogitsOptions } from './primitives/logits';
 export { entropy } from './primitives/entropy';

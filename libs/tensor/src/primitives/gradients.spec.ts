@@ -44,7 +44,17 @@ const primitives: Primitive[] = [
     inputs: { q: [2, 2, 4, 3], k: [2, 2, 4, 3], v: [2, 2, 4, 3] },
   },
   { name: 'tokenLogprobs', fn: ({ x }) => tokenLogprobs(x, few()), inputs: { x: [6, 5] } },
+  {
+    name: 'tokenLogprobs at a temperature, without an id',
+    fn: ({ x }) => tokenLogprobs(x, few(), { temperature: 1.5, excluded: 3 }),
+    inputs: { x: [6, 19] },
+  },
   { name: 'entropy', fn: ({ x }) => entropy(x), inputs: { x: [4, 7] } },
+  {
+    name: 'entropy at a temperature, without an id',
+    fn: ({ x }) => entropy(x, { temperature: 1.5, excluded: 3 }),
+    inputs: { x: [4, 19] },
+  },
 ];
 
 const engines: EngineOptions[] = [

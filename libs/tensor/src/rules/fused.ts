@@ -16,13 +16,13 @@ type Name =
   | 'PavlovGeluGradient' | 'PavlovLinear' | 'PavlovLinearColumns' | 'PavlovLinearInt8' | 'PavlovTakeLast';
 
 /** For rules that have no other form than a kernel of our own: primitives ask `hasKernels` before they use them. */
-function kernelsOf(builder: GraphBuilder): VectorExtension {
+export function kernelsOf(builder: GraphBuilder): VectorExtension {
   if (!builder.extension) throw new Error('There are no kernels of our own on this machine');
   return builder.extension;
 }
 
 /** A tensor as rows of its last axis. */
-const matrixOf = ({ shape }: Operand): { rows: number; columns: number } => ({
+export const matrixOf = ({ shape }: Operand): { rows: number; columns: number } => ({
   rows: sizeOf(shape.slice(0, -1)),
   columns: shape.at(-1)!,
 });

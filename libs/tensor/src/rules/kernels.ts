@@ -1,3 +1,4 @@
+import type { LogitsSpec } from '@pavlov/kernels';
 import type { tf } from '../tf';
 import type { GraphBuilder, Operand } from '../operand';
 import type { QuantizedMatrix } from '../quantize';
@@ -10,6 +11,10 @@ interface Kernel<Inputs, Attributes = unknown> {
 type Unary = Kernel<{ x: Operand }>;
 type Binary = Kernel<{ a: Operand; b: Operand }>;
 type Reduction = Kernel<{ x: Operand }, { axis: number | number[]; keepDims: boolean }>;
+type FromLogits<Inputs extends string> = Kernel<
+  Record<Inputs | 'logits' | 'temperature', Operand>,
+  Pick<LogitsSpec, 'excluded'>
+>;
 type Listed = Kernel<readonly Operand[], { axis: number }>;
 
 // prettier-ignore
@@ -71,6 +76,8 @@ export type Kernels = Record<UnaryKernel, Unary> &
 
     PavlovAddAt: Kernel<{ x: Operand; indices: Operand; amounts: Operand }>;
     PavlovCachedAttention: Kernel<Record<'qkv' | 'pastK' | 'pastV' | 'lengths' | 'total', Operand>>;
+    PavlovEntropy: FromLogits<never>;
+    PavlovEntropyGradient: FromLogits<'value' | 'statistics' | 'dy'>;
     PavlovGelu: Unary;
     PavlovGeluGradient: Kernel<{ x: Operand; dy: Operand }>;
     PavlovLogSoftmax: Unary;
@@ -81,6 +88,8 @@ export type Kernels = Record<UnaryKernel, Unary> &
     PavlovLayerNormGradient: Kernel<Record<'x' | 'dy' | 'gamma' | 'mean' | 'inverseDeviation', Operand>>;
     PavlovMatMul: Kernel<{ a: Operand; b: Operand }, tf.BatchMatMulAttrs & { alpha: number }>;
     PavlovTakeLast: Kernel<{ x: Operand; indices: Operand }>;
+    PavlovTokenLogprobs: FromLogits<'targets'>;
+    PavlovTokenLogprobsGradient: FromLogits<'targets' | 'statistics' | 'dy'>;
   };
 
 export type KernelName = keyof Kernels;

@@ -2,6 +2,7 @@ import { elementwiseRules } from './elementwise';
 import { fusedRules } from './fused';
 import { gatherRules } from './gather';
 import type { KernelName, Rules } from './kernels';
+import { logitsRules } from './logits';
 import { matMulRules } from './matmul';
 import { reduceRules } from './reduce';
 import { shapeRules } from './shape';
@@ -14,4 +15,5 @@ export const rules: Rules<KernelName> = {
   ...shapeRules,
   ...gatherRules,
   ...fusedRules,
+  ...logitsRules,
 };
