@@ -5,6 +5,7 @@ export { assembleKernel, loop, stackBytes, type ElementType, type Kernel, type P
 export { vectorExtensions } from './processor';
 export { geluKernel, geluGradientKernel } from './kernels/gelu';
 export { layerNormGradientKernel, layerNormKernel } from './kernels/layer-norm';
+export { columnSumKernel, segmentSumKernel } from './kernels/sums';
 export {
   entropyGradientKernel,
   entropyKernel,

@@ -246,6 +246,11 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
     ...reduction(tf.sum),
     { fn: ({ x }) => tf.sum(tf.greater(x, 0), 0), inputs: { x: float(6, 3) } },
     { fn: ({ x }) => tf.sum(x, []), inputs: { x: float(6, 3) } },
+    // Sums of whole numbers are exact, in whatever order.
+    ...[...matrices, [1500, 83], [999, 64], [3, 500]].map((shape) => ({
+      fn: ({ x }: Tensors) => tf.sum(tf.round(x), 0, shape.length === 2),
+      inputs: { x: float(...shape) },
+    })),
   ],
 
   BatchMatMul: [
@@ -347,6 +352,15 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
       inputs: { x: float(9, 3), i: int(9) },
       range: [0, 4],
     },
+    ...[0, 1].map((more) => ({
+      // More ids than rows, which are added to something else.
+      fn: ({ x, i, y }: Tensors) => {
+        const sums = tf.unsortedSegmentSum(x, i as tf.Tensor1D, 130);
+        return more === 0 ? tf.add(sums, y) : [tf.add(y, sums), tf.mul(sums, y)];
+      },
+      inputs: { x: float(40, 131), i: int(40), y: float(130, 131) },
+      range: [0, 130] as const,
+    })),
     {
       fn: ({ x, i }) => tf.unsortedSegmentSum(x, i as tf.Tensor1D, 40),
       inputs: { x: float(9, 2, 3), i: int(9) },

@@ -15,6 +15,8 @@ export interface Operand {
   readonly valueShape: readonly number[];
   /** The number that the tensor holds everywhere, where it is known while tracing. */
   readonly uniform?: number;
+  /** Rows that are added up by segment: such a sum is made when it is asked for, because adding it to another tensor is one kernel. */
+  readonly segments?: { readonly x: Operand; readonly ids: Operand };
 }
 
 export interface OperandSpec {
