@@ -1,13 +1,11 @@
 import { clippedPolicyLoss, clippedValueLoss } from '@pavlov/algorithms';
-import { hiddenStates, lmLogits, scalarScores, type TransformerConfig } from '@pavlov/model';
+import { hiddenStates, nextToken, scalarScores, type NextToken, type TransformerConfig } from '@pavlov/model';
 import {
-  entropy,
   gradientBuffers,
   gradientOutputs,
   gradientsOf,
   parameterSignature,
   tf,
-  tokenLogprobs,
   type Engine,
   type Parameters,
 } from '@pavlov/tensor';
@@ -95,14 +93,14 @@ export function compilePolicy(
 ): PolicyNetwork {
   const { model, layout, temperature, clipRange } = options;
   const { slicesOf, take, put, specs, paddingOf } = cutter(options);
-  const logitsOf = (parameters: Record<string, tf.Tensor>, tokens: tf.Tensor): tf.Tensor =>
-    lmLogits(parameters, hiddenStates(parameters, tokens, model), model); // [b·t, V]
+  const nextOf = (parameters: Record<string, tf.Tensor>, tokens: tf.Tensor): NextToken =>
+    nextToken(parameters, { hidden: hiddenStates(parameters, tokens, model), temperature }, model);
 
   const scoring = graphsByColumns((columns) => {
     const { ids, flatIds } = specs(columns);
     return engine.compile(
       ({ tokens, targets, ...parameters }) => ({
-        logprobs: tokenLogprobs(tf.div(logitsOf(parameters, tokens), temperature), targets),
+        logprobs: nextOf(parameters, tokens).logprobs(targets),
       }),
       { ...parameterSignature(layout), tokens: ids, targets: flatIds },
       { name: 'ppo-policy-scoring' },
@@ -113,8 +111,8 @@ export function compilePolicy(
     return engine.compile(
       ({ tokens, targets, oldLogprobs, advantages, mask, denominator, ...parameters }) => {
         const { loss, metrics, gradients } = gradientsOf((weights) => {
-          const logits = tf.div(logitsOf(weights, tokens), temperature); // [b·t, V]
-          const logprobs = tokenLogprobs(logits, targets); // [b·t]
+          const next = nextOf(weights, tokens);
+          const logprobs = next.logprobs(targets); // [b·t]
           const { loss } = clippedPolicyLoss({
             logprobs,
             oldLogprobs,
@@ -123,7 +121,7 @@ export function compilePolicy(
             clipRange,
             denominator: denominator as tf.Scalar,
           });
-          return { loss, metrics: { logprobs, entropies: entropy(logits) } };
+          return { loss, metrics: { logprobs, entropies: next.entropies() } };
         }, parameters);
         return { loss, ...metrics, ...gradientOutputs(gradients) };
       },

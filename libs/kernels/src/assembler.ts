@@ -53,6 +53,7 @@ const opcodes = {
   shuffleQuarters512: { prefix: '66', map: '0F3A', opcode: 0x23 },
   shuffleHalves256: { prefix: '66', map: '0F3A', opcode: 0x06 },
   scale: { prefix: '66', map: '0F38', opcode: 0x2c },
+  blend256: { prefix: '66', map: '0F3A', opcode: 0x4a },
   maskedLoad256: { prefix: '66', map: '0F38', opcode: 0x2c },
   maskedStore256: { prefix: '66', map: '0F38', opcode: 0x2e },
 } as const satisfies Record<string, VectorOpcode>;
@@ -69,6 +70,7 @@ export type Bits = 128 | 256 | 512;
 export class Assembler {
   private readonly bytes: number[] = [];
   private readonly constants = new Map<number, Label>();
+  private readonly vectors: { readonly values: readonly number[]; readonly label: Label }[] = [];
   /** Where lanes that are selected, then as many that are not, stand in memory. */
   private maskTable: Label | undefined;
   private readonly jumps: { readonly at: number; readonly target: Label }[] = [];
@@ -96,6 +98,11 @@ export class Assembler {
       for (let lane = 0; lane < this.lanes; lane++) this.emit(int32Bytes(bits));
     }
     this.constants.clear();
+    for (const { values, label } of this.vectors.splice(0)) {
+      this.align(4 * this.lanes);
+      this.place(label);
+      this.emit([...new Uint8Array(Float32Array.from(values).buffer)]);
+    }
     const code = Uint8Array.from(this.bytes);
     const view = new DataView(code.buffer);
     for (const { at, target } of this.jumps) {
@@ -312,6 +319,11 @@ export class Assembler {
     this.vector(opcodes.shiftInt, { reg: 6, second: target, rm: source, bits: this.bits, immediate: count });
   }
 
+  /** Zeros come in from the left. */
+  shiftRight(target: Vec, source: Vec, count: number): void {
+    this.vector(opcodes.shiftInt, { reg: 2, second: target, rm: source, bits: this.bits, immediate: count });
+  }
+
   // eslint-disable-next-line max-params -- the order of every assembler
   shuffle(target: Vec, a: Vec, b: Vec, pattern: number): void {
     this.vector(opcodes.shuffle, { reg: target, second: a, rm: b, bits: this.bits, immediate: pattern });
@@ -362,6 +374,24 @@ export class Assembler {
     else this.vector(opcodes.maskedLoad256, { reg: target, second: mask, rm: source, bits: 256 });
   }
 
+  /** target = source in the lanes of the mask, zero in the others. */
+  keepMasked(target: Vec, source: Vec, mask: number): void {
+    if (this.extension === 'avx512')
+      this.emit(evex(opcodes.load, { reg: target, rm: source, bits: 512, mask, zero: true }));
+    else this.op('and', target, source, mask);
+  }
+
+  /** target = source in the lanes of the mask, `others` in the others. `target` and `source` must differ. */
+  // eslint-disable-next-line max-params -- the order of every assembler
+  blendMasked(target: Vec, source: Vec, others: Vec, mask: number): void {
+    if (this.extension === 'avx512') {
+      if (target !== others) this.load(target, others);
+      this.emit(evex(opcodes.load, { reg: target, rm: source, bits: 512, mask }));
+    } else {
+      this.vector(opcodes.blend256, { reg: target, second: others, rm: source, bits: 256, immediate: mask << 4 });
+    }
+  }
+
   storeMasked(target: Memory, source: Vec, mask: number): void {
     if (this.extension === 'avx512')
       return this.emit(evex(opcodes.store, { reg: source, rm: target, bits: 512, mask }));
@@ -376,6 +406,13 @@ export class Assembler {
   numberBits(bits: number): Memory {
     const label = this.constants.get(bits) ?? {};
     this.constants.set(bits, label);
+    return { base: 0, label };
+  }
+
+  /** A vector in memory that holds these values, one for each lane. */
+  numbers(values: readonly number[]): Memory {
+    const label: Label = {};
+    this.vectors.push({ values, label });
     return { base: 0, label };
   }
 

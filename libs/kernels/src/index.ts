@@ -7,6 +7,15 @@ export { geluKernel, geluGradientKernel } from './kernels/gelu';
 export { selfAttentionKernel } from './kernels/self-attention';
 export { selfAttentionGradientKernel } from './kernels/self-attention-gradient';
 export { fitsSelfAttention, type AttentionShape } from './kernels/attention-geometry';
+export { layerNormGradientKernel, layerNormKernel } from './kernels/layer-norm';
+export { columnSumKernel, segmentSumKernel } from './kernels/sums';
+export {
+  entropyGradientKernel,
+  entropyKernel,
+  tokenLogprobsGradientKernel,
+  tokenLogprobsKernel,
+  type LogitsSpec,
+} from './kernels/token-logprobs';
 export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Tile } from './tile';
 export { gemmKernel, type GemmSpec } from './kernels/gemm';
 export { packMatrixKernel, panelsOf, type MatrixSpec } from './kernels/panels';

@@ -72,3 +72,35 @@ export const powerCoefficients: readonly number[] = [1.5353362e-4, 1.33988744e-3
 
 /** The least power that counts; in between, 2ⁿ has no normal number. */
 export const lowestPower = (code: Assembler): number => (code.extension === 'avx512' ? -160 : -127);
+
+/**
+ * x = ln x for positive normal numbers, to about 1e-7; NaN and infinity give NaN. Changes `a`, `b` and `c`.
+ * Method: x = 2ᵉ m with m between √½ and √2, and a polynomial for ln m (Cephes' logf).
+ */
+export function emitLog(code: Assembler, x: Vec, { a: e, b: y, c: square }: Record<'a' | 'b' | 'c', Vec>): void {
+  const rootHalf = 0x3f3504f3;
+  const one = 0x3f800000;
+  code.op('sub', square, x, x); // 0, or NaN to be added at the end
+  code.op('addInt', x, x, code.numberBits(one - rootHalf));
+  code.shiftRight(e, x, 23);
+  code.op('addInt', e, e, code.numberBits(-127));
+  code.toFloat(e, e);
+  code.op('and', x, x, code.numberBits(0x007fffff));
+  code.op('addInt', x, x, code.numberBits(rootHalf));
+  code.op('sub', x, x, code.number(1)); // m − 1
+  code.op('add', e, e, square);
+  code.op('mul', square, x, x);
+  code.load(y, code.number(7.0376836292e-2));
+  for (const coefficient of [
+    -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1,
+    -2.4999993993e-1, 3.3333331174e-1,
+  ])
+    // prettier-ignore
+    code.op('fma213', y, x, code.number(coefficient));
+  code.op('mul', y, y, x);
+  code.op('mul', y, y, square);
+  code.op('fma231', y, e, code.number(-2.1219444e-4));
+  code.op('fma231', y, square, code.number(-0.5));
+  code.op('add', x, x, y);
+  code.op('fma231', x, e, code.number(0.693359375)); // ln 2 in two parts
+}

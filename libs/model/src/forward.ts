@@ -1,4 +1,14 @@
-import { embedding, gelu, layerNorm, linear, selfAttention, tf } from '@pavlov/tensor';
+import {
+  embedding,
+  entropy,
+  exclusion,
+  gelu,
+  layerNorm,
+  linear,
+  selfAttention,
+  tf,
+  tokenLogprobs,
+} from '@pavlov/tensor';
 import { layerNormEpsilon, type TransformerConfig } from './config';
 import { blockName } from './layout';
 
@@ -67,24 +77,42 @@ export function trunk(
   return norm(weights, 'transformer.ln_f', residual);
 }
 
-/**
- * Next-token logits with tied embeddings: hidden [N, C] → [N, V]. PAD gets a logit so low that its probability is exactly
- * zero. Every log-prob of the project starts here — in sampling, scoring and training — so all agree on it.
- */
-export function lmLogits(weights: Weights, hidden: tf.Tensor, config: TransformerConfig): tf.Tensor {
-  const logits = tf.matMul(hidden, weights['transformer.wte.weight'], false, true); // [N, V]
-  return tf.add(logits, padMask(config));
+/** What the next token is, by the policy. */
+export interface NextToken {
+  /** log p of each target, int32 [N] → [N], in nats. */
+  logprobs(targets: tf.Tensor): tf.Tensor;
+  /** [N], in nats. */
+  entropies(): tf.Tensor;
 }
+
+/**
+ * The distribution of the next token after each of hidden [N, C], at a temperature, by default 1. Every log-prob that is scored
+ * or trained on starts here, and sampling from `lmLogits`; PAD's probability is exactly zero in both.
+ */
+export function nextToken(
+  weights: Weights,
+  { hidden, temperature }: { hidden: tf.Tensor; temperature?: number | tf.Tensor },
+  config: TransformerConfig,
+): NextToken {
+  const logits = bareLogits(weights, hidden); // [N, V]
+  const options = { temperature, excluded: config.padId };
+  return {
+    logprobs: (targets) => tokenLogprobs(logits, targets, options),
+    entropies: () => entropy(logits, options),
+  };
+}
+
+/** Next-token logits: hidden [N, C] → [N, V]. PAD gets a logit so low that its probability is exactly zero. */
+export function lmLogits(weights: Weights, hidden: tf.Tensor, config: TransformerConfig): tf.Tensor {
+  return tf.add(bareLogits(weights, hidden), padMask(config));
+}
+
+/** With tied embeddings: hidden [N, C] → [N, V]. */
+const bareLogits = (weights: Weights, hidden: tf.Tensor): tf.Tensor =>
+  tf.matMul(hidden, weights['transformer.wte.weight'], false, true);
 
 /** What is added to logits: [V], zero but for PAD. */
-export function padMask({ vocabSize, padId }: TransformerConfig): tf.Tensor {
-  const mask = new Float32Array(vocabSize);
-  mask[padId] = padLogit;
-  return tf.tensor1d(mask);
-}
-
-/** Finite, so that p · log p stays a number in entropies. */
-const padLogit = -1e9;
+export const padMask = ({ vocabSize, padId }: TransformerConfig): tf.Tensor => exclusion(vocabSize, padId);
 
 /** One number per token: hidden [N, C] → [N]. A reward is read at the last real token of its sequence. */
 export function scalarScores(weights: Weights, hidden: tf.Tensor): tf.Tensor {

@@ -1,6 +1,14 @@
 export { type Head, type TransformerConfig } from './config';
 export { createResidualDropout, type ResidualDropout, type ResidualDropoutOptions } from './dropout';
-export { hiddenStates, hiddenStatesWithDropout, lmLogits, scalarScores, type Weights } from './forward';
+export {
+  hiddenStates,
+  hiddenStatesWithDropout,
+  lmLogits,
+  nextToken,
+  scalarScores,
+  type NextToken,
+  type Weights,
+} from './forward';
 export { createGenerator, type GenerateOptions, type Generation, type Generator } from './generator';
 export { initParameters, initRewardParameters } from './init';
 export { transformerLayout } from './layout';

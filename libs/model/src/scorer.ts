@@ -1,6 +1,6 @@
-import { parameterSignature, tf, tokenLogprobs, type Engine, type Parameters } from '@pavlov/tensor';
+import { parameterSignature, tf, type Engine, type Parameters } from '@pavlov/tensor';
 import type { TransformerConfig } from './config';
-import { hiddenStates, lmLogits, scalarScores } from './forward';
+import { hiddenStates, nextToken, scalarScores } from './forward';
 import { transformerLayout } from './layout';
 import { checkSequences, layOut } from './sequences';
 
@@ -44,8 +44,8 @@ export async function createScorer(engine: Engine, shape: ScorerShape): Promise<
   const { config, batch, length } = shape;
   const compiled = await engine.compile(
     ({ tokens, targets, temperature, ...weights }) => {
-      const logits = lmLogits(weights, hiddenStates(weights, tokens, config), config); // [B·T, V]
-      return { logprobs: tokenLogprobs(tf.div(logits, temperature), targets) }; // [B·T]
+      const hidden = hiddenStates(weights, tokens, config); // [B·T, C]
+      return { logprobs: nextToken(weights, { hidden, temperature }, config).logprobs(targets) }; // [B·T]
     },
     {
       ...parameterSignature(transformerLayout(config, 'lm')),

@@ -13,6 +13,7 @@ import { linearColumns } from './primitives/linear-columns';
 import { linearInt8 } from './primitives/linear-int8';
 import { selfAttention } from './primitives/self-attention';
 import { quantizeMatrix } from './quantize';
+import type { LogitsOptions } from './primitives/logits';
 import { tokenLogprobs } from './primitives/token-logprobs';
 
 type Tensors = Record<string, tf.Tensor>;
@@ -112,6 +113,46 @@ const decoding: ConformanceCase = {
   },
   inputs: { prompt: float(2, 3, 48), next: float(2, 1, 48), pastK: cache, pastV: cache },
 };
+
+/** Rows shorter and longer than a vector, with and without a rest, and rows in several blocks. */
+const matrices = [[3, 6], [2, 3, 8], [21, 7], [5, 84], [9, 128], [300, 131]] as const; // prettier-ignore
+
+const layerNorms = (
+  fn: (x: tf.Tensor, g: tf.Tensor, b: tf.Tensor) => tf.Tensor | tf.Tensor[],
+): readonly ConformanceCase[] =>
+  matrices.map((shape) => ({
+    fn: ({ x, g, b }) => fn(x, g, b),
+    inputs: { x: float(...shape), g: float(shape.at(-1)!), b: float(shape.at(-1)!) },
+  }));
+
+/** Every way to say how logits become probabilities; targets are every id but the excluded one, which is the last. */
+const logits = (
+  fn: (x: tf.Tensor, targets: tf.Tensor, options: LogitsOptions) => tf.Tensor,
+): readonly ConformanceCase[] =>
+  (
+    [
+      [4, 3],
+      [3, 7],
+      [5, 16],
+      [9, 100],
+      [300, 131],
+    ] as const
+  ).flatMap(([rows, columns]) =>
+    // prettier-ignore
+    ['plain', 'number', 'tensor'].map((temperature): ConformanceCase => ({
+      fn: ({ x, t }) => {
+        const targets = tf.tensor1d(Array.from({ length: rows }, (_, row) => (row * 7) % (columns - 1)), 'int32'); // prettier-ignore
+        const options = {
+          plain: {},
+          number: { temperature: 0.7, excluded: columns - 1 },
+          tensor: { temperature: tf.add(tf.square(t), 1), excluded: columns - 2 },
+        }[temperature]!;
+        return fn(x, temperature === 'tensor' ? tf.zerosLike(targets) : targets, options);
+      },
+      inputs: { x: float(rows, columns), t: float(1) },
+      range: [-9, 9],
+    })),
+  );
 
 const panels = (
   [
@@ -243,6 +284,11 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
     ...reduction(tf.sum),
     { fn: ({ x }) => tf.sum(tf.greater(x, 0), 0), inputs: { x: float(6, 3) } },
     { fn: ({ x }) => tf.sum(x, []), inputs: { x: float(6, 3) } },
+    // Sums of whole numbers are exact, in whatever order.
+    ...[...matrices, [1500, 83], [999, 64], [3, 500]].map((shape) => ({
+      fn: ({ x }: Tensors) => tf.sum(tf.round(x), 0, shape.length === 2),
+      inputs: { x: float(...shape) },
+    })),
   ],
 
   BatchMatMul: [
@@ -344,6 +390,15 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
       inputs: { x: float(9, 3), i: int(9) },
       range: [0, 4],
     },
+    ...[0, 1].map((more) => ({
+      // More ids than rows, which are added to something else.
+      fn: ({ x, i, y }: Tensors) => {
+        const sums = tf.unsortedSegmentSum(x, i as tf.Tensor1D, 130);
+        return more === 0 ? tf.add(sums, y) : [tf.add(y, sums), tf.mul(sums, y)];
+      },
+      inputs: { x: float(40, 131), i: int(40), y: float(130, 131) },
+      range: [0, 130] as const,
+    })),
     {
       fn: ({ x, i }) => tf.unsortedSegmentSum(x, i as tf.Tensor1D, 40),
       inputs: { x: float(9, 2, 3), i: int(9) },
@@ -366,13 +421,10 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
   })),
   PavlovGelu: unary(gelu, [-6, 6]),
   PavlovGeluGradient: [{ fn: differentiated(gelu), inputs: { x: float(50) }, range: [-6, 6] }],
-  PavlovLayerNorm: [
-    { fn: ({ x, g, b }) => layerNorm(x, g, b), inputs: { x: float(2, 3, 8), g: float(8), b: float(8) } },
-    {
-      fn: ({ x, g, b }) => tf.grads((x, g, b) => tf.sum(tf.square(layerNorm(x, g, b))))([x, g, b]),
-      inputs: { x: float(2, 3, 8), g: float(8), b: float(8) },
-    },
-  ],
+  PavlovLayerNorm: layerNorms((x, g, b) => layerNorm(x, g, b)),
+  PavlovLayerNormGradient: layerNorms((x, g, b) =>
+    tf.grads((x, g, b) => tf.sum(tf.square(layerNorm(x, g, b))))([x, g, b]),
+  ),
   PavlovLinearInt8: [128, 33].map((inputs) => wholeNumbers(inputs)),
   PavlovLinearColumns: [
     {
@@ -391,6 +443,8 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
       inputs: { x: float(6, 5), w: float(5, 7), b: float(7) },
     },
   ],
+  PavlovEntropy: logits((x, _, options) => entropy(x, options)),
+  PavlovEntropyGradient: logits((x, _, options) => tf.grad((t) => tf.sum(tf.square(entropy(t, options))))(x)),
   PavlovLogSoftmax: [
     { fn: ({ x }) => entropy(x), inputs: { x: float(4, 9) }, range: [-20, 20] },
     { fn: differentiated(entropy), inputs: { x: float(4, 9) } },
@@ -423,4 +477,8 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
   PavlovTakeLast: [
     { fn: ({ x }) => tokenLogprobs(x, tf.tensor1d([3, 0, 6], 'int32')), inputs: { x: float(3, 7) }, range: [-20, 20] },
   ],
+  PavlovTokenLogprobs: logits(tokenLogprobs),
+  PavlovTokenLogprobsGradient: logits((x, targets, options) =>
+    tf.grad((t) => tf.sum(tf.square(tokenLogprobs(t, targets, options))))(x),
+  ),
 };

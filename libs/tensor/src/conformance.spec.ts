@@ -44,16 +44,26 @@ async function compute(
 
 /** Rules that only graphs with kernels of our own use, and those that such graphs do without. */
 const onlyWithKernels: ReadonlySet<string> = new Set([
+  'PavlovEntropy',
+  'PavlovEntropyGradient',
   'PavlovFillCache',
   'PavlovGeluGradient',
+  'PavlovLayerNormGradient',
   'PavlovLinearPanels',
   'PavlovPackMatrix',
   'PavlovSample',
   'PavlovSelfAttention',
   'PavlovSelfAttentionGradient',
   'PavlovStepAttention',
+  'PavlovTokenLogprobs',
+  'PavlovTokenLogprobsGradient',
 ]);
-const onlyWithout: ReadonlySet<string> = new Set(['PavlovCachedAttention']);
+const onlyWithout: ReadonlySet<string> = new Set([
+  'PavlovAddAt',
+  'PavlovCachedAttention',
+  'PavlovLogSoftmax',
+  'PavlovTakeLast',
+]);
 
 describe.each(['none', ...vectorExtensions()] as const)(
   'with kernels "%s", rules agree with tfjs on the CPU',

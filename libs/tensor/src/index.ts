@@ -26,4 +26,5 @@ export { causalAttention } from './primitives/causal-attention';
 export { selfAttention, type SelfAttentionInput } from './primitives/self-attention';
 export { cachedAttention, type CachedAttentionInput, type CachedAttentionOutput } from './primitives/cached-attention';
 export { tokenLogprobs } from './primitives/token-logprobs';
+export { exclusion, type LogitsOptions } from './primitives/logits';
 export { entropy } from './primitives/entropy';

@@ -2,6 +2,7 @@ import { type Kernel, type VectorExtension } from '@pavlov/kernels';
 import { tf } from './tf';
 import { Graph, type NodeOptions } from './graph';
 import { type ElementType, elementTypes } from './onnx-encode';
+import { sizeOf } from './signature';
 
 /**
  * A tensor while tracing. `value` names what the graph holds: a tensor of `valueShape` that broadcasts to `shape`. The two
@@ -15,6 +16,8 @@ export interface Operand {
   readonly valueShape: readonly number[];
   /** The number that the tensor holds everywhere, where it is known while tracing. */
   readonly uniform?: number;
+  /** Rows that are added up by segment: such a sum is made when it is asked for, because adding it to another tensor is one kernel. */
+  readonly segments?: { readonly x: Operand; readonly ids: Operand };
 }
 
 export interface OperandSpec {
@@ -91,7 +94,8 @@ export class GraphBuilder {
 
   /** The same elements in another shape; from what `x` was before, if that was another shape already. */
   reshape(x: Operand, shape: readonly number[]): Operand {
-    const origin = this.origins.get(x.value) ?? x;
+    const known = sameShape(x.shape, x.valueShape) ? this.origins.get(x.value) : undefined;
+    const origin = known ?? x;
     if (sameShape(origin.shape, shape)) return origin;
     const reshaped = this.node('Reshape', [origin, this.graph.int64s(shape)], { shape, dtype: x.dtype });
     this.origins.set(reshaped.value, origin);
@@ -126,3 +130,15 @@ export class GraphBuilder {
     return this.stored(this.graph.constant(bytes, { shape: spec.shape, type }), spec);
   }
 }
+
+/** For rules that have no other form than a kernel of our own: primitives ask `hasKernels` before they use them. */
+export function extensionOf(builder: GraphBuilder): VectorExtension {
+  if (!builder.extension) throw new Error('There are no kernels of our own on this machine');
+  return builder.extension;
+}
+
+/** A tensor as rows of its last axis. */
+export const matrixOf = ({ shape }: Operand): { rows: number; columns: number } => ({
+  rows: sizeOf(shape.slice(0, -1)),
+  columns: shape.at(-1)!,
+});

@@ -3,7 +3,7 @@ import { type TokenBatch } from '@pavlov/datasets';
 import {
   hiddenStates,
   hiddenStatesWithDropout,
-  lmLogits,
+  nextToken,
   transformerLayout,
   type ResidualDropout,
   type TransformerConfig,
@@ -14,7 +14,6 @@ import {
   gradientsOf,
   parameterSignature,
   tf,
-  tokenLogprobs,
   type Engine,
   type Parameters,
   type TensorSpec,
@@ -81,7 +80,7 @@ export function compileLmStep(engine: Engine, options: LmStepOptions): LmStep {
     { hidden, targets, mask, denominator }: Record<'hidden' | 'targets' | 'mask' | 'denominator', tf.Tensor>,
   ) =>
     causalLmLoss({
-      logprobs: tokenLogprobs(lmLogits(parameters, hidden, model), targets),
+      logprobs: nextToken(parameters, { hidden }, model).logprobs(targets),
       mask,
       denominator: denominator as tf.Scalar,
     });

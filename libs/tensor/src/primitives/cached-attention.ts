@@ -1,6 +1,6 @@
 import { tf } from '../tf';
 import { hasKernels, isTracing, runTraced } from '../trace-backend';
-import { causalAttention } from './causal-attention';
+import { selfAttention } from './self-attention';
 
 export interface CachedAttentionInput {
   /** Queries, keys and values of the new positions side by side, [B, T, 3·H·D]. */
@@ -50,10 +50,7 @@ function withKernels({ qkv, pastK, pastV, lengths }: CachedAttentionInput): Cach
     return { y: tf.reshape(y, [rows, 1, heads * size]), presentK, presentV };
   }
   const [presentK, presentV] = runTraced('PavlovFillCache', { qkv: flat, pastK, pastV }, { time });
-  const [q, k, v] = tf
-    .split(flat, 3, -1)
-    .map((x) => tf.transpose(tf.reshape(x, [rows, time, heads, size]), [0, 2, 1, 3])); // [B, H, T, D]
-  const y = tf.transpose(causalAttention({ q, k, v }), [0, 2, 1, 3]);
+  const y = selfAttention({ qkv: flat, heads, length: time });
   return { y: tf.reshape(y, [rows, time, heads * size]), presentK, presentV };
 }
 

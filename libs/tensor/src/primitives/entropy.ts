@@ -1,9 +1,28 @@
 import { tf } from '../tf';
+import { hasKernels, runTraced } from '../trace-backend';
 import { customGradient } from './custom-gradient';
 import { logSoftmax } from './log-softmax';
+import { kernelOptions, type LogitsOptions, scaledLogits } from './logits';
 
 /** Entropy in nats of each row's softmax: logits [N, V] → [N]. */
-export function entropy(logits: tf.Tensor): tf.Tensor {
+export function entropy(logits: tf.Tensor, options: LogitsOptions = {}): tf.Tensor {
+  return hasKernels() ? fused(logits, options) : composed(scaledLogits(logits, options));
+}
+
+function fused(logits: tf.Tensor, options: LogitsOptions): tf.Tensor {
+  const { temperature, attributes } = kernelOptions(options);
+  return customGradient([logits], ([logits]) => {
+    const [value, statistics] = runTraced('PavlovEntropy', { logits, temperature }, attributes);
+    return {
+      value,
+      saved: [logits, value, statistics],
+      gradient: (dy, [logits, value, statistics]) =>
+        runTraced('PavlovEntropyGradient', { logits, temperature, value, statistics, dy }, attributes),
+    };
+  });
+}
+
+function composed(logits: tf.Tensor): tf.Tensor {
   return customGradient([logits], ([logits]) => {
     const all = logSoftmax(logits); // [N, V]
     const value = tf.neg(tf.sum(tf.mul(tf.exp(all), all), -1)); // [N]

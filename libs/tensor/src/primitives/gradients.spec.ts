@@ -29,6 +29,11 @@ const few = () => tf.tensor1d(tokens, 'int32');
 
 const primitives: Primitive[] = [
   { name: 'layerNorm', fn: ({ x, g, b }) => layerNorm(x, g, b), inputs: { x: [3, 2, 6], g: [6], b: [6] } },
+  {
+    name: 'layerNorm, rows with a rest',
+    fn: ({ x, g, b }) => layerNorm(x, g, b),
+    inputs: { x: [3, 19], g: [19], b: [19] },
+  },
   { name: 'gelu', fn: ({ x }) => gelu(x), inputs: { x: [4, 7] } },
   { name: 'linear', fn: ({ x, w, b }) => linear({ x, w, b }), inputs: { x: [4, 3], w: [3, 5], b: [5] } },
   { name: 'softmax', fn: ({ x }) => softmax(x), inputs: { x: [4, 7] } },
@@ -49,7 +54,17 @@ const primitives: Primitive[] = [
     inputs: { qkv: [batch * length, 3 * heads * size] },
   })),
   { name: 'tokenLogprobs', fn: ({ x }) => tokenLogprobs(x, few()), inputs: { x: [6, 5] } },
+  {
+    name: 'tokenLogprobs at a temperature, without an id',
+    fn: ({ x }) => tokenLogprobs(x, few(), { temperature: 1.5, excluded: 3 }),
+    inputs: { x: [6, 19] },
+  },
   { name: 'entropy', fn: ({ x }) => entropy(x), inputs: { x: [4, 7] } },
+  {
+    name: 'entropy at a temperature, without an id',
+    fn: ({ x }) => entropy(x, { temperature: 1.5, excluded: 3 }),
+    inputs: { x: [4, 19] },
+  },
 ];
 
 const engines: EngineOptions[] = [

@@ -1,5 +1,5 @@
 import { tf } from '../tf';
-import { isTracing, runTraced } from '../trace-backend';
+import { hasKernels, isTracing, runTraced } from '../trace-backend';
 import { customGradient } from './custom-gradient';
 
 interface Normalised {
@@ -43,6 +43,7 @@ export function layerNorm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsil
 
 /** With x̂ the normalised input and g = dy · gamma:  dx = (g − mean(g) − x̂ · mean(g · x̂)) / deviation. */
 function backward(dy: tf.Tensor, [x, gamma, mean, inverseDeviation]: tf.Tensor[]): tf.Tensor[] {
+  if (hasKernels()) return runTraced('PavlovLayerNormGradient', { x, dy, gamma, mean, inverseDeviation });
   const rows = Array.from({ length: dy.rank - 1 }, (_, axis) => axis);
   const normal = tf.mul(tf.sub(x, mean), inverseDeviation);
   const g = tf.mul(dy, gamma);

@@ -1,12 +1,33 @@
 import { tf } from '../tf';
-import { isTracing, runTraced } from '../trace-backend';
+import { hasKernels, isTracing, runTraced } from '../trace-backend';
 import { customGradient } from './custom-gradient';
 import { logSoftmax } from './log-softmax';
+import { kernelOptions, type LogitsOptions, scaledLogits } from './logits';
 
 /**
- * Log-probability of each target: logits [N, V], targets int32 [N] in [0, V) → [N]. Stable for any finite logits.
+ * Log-probability of each target: logits [N, V], targets int32 [N] in [0, V) → [N]. Stable for any finite logits. Kernels give NaN
+ * for a target out of range.
  */
-export function tokenLogprobs(logits: tf.Tensor, targets: tf.Tensor): tf.Tensor {
+export function tokenLogprobs(logits: tf.Tensor, targets: tf.Tensor, options: LogitsOptions = {}): tf.Tensor {
+  return hasKernels() ? fused(logits, targets, options) : composed(scaledLogits(logits, options), targets);
+}
+
+function fused(logits: tf.Tensor, targets: tf.Tensor, options: LogitsOptions): tf.Tensor {
+  const { temperature, attributes } = kernelOptions(options);
+  return customGradient([logits, targets], ([logits, targets]) => {
+    const [value, statistics] = runTraced('PavlovTokenLogprobs', { logits, targets, temperature }, attributes);
+    return {
+      value,
+      saved: [logits, targets, statistics],
+      gradient: (dy, [logits, targets, statistics]) => [
+        ...runTraced('PavlovTokenLogprobsGradient', { logits, targets, temperature, statistics, dy }, attributes),
+        tf.zerosLike(targets),
+      ],
+    };
+  });
+}
+
+function composed(logits: tf.Tensor, targets: tf.Tensor): tf.Tensor {
   return customGradient([logits, targets], ([logits, targets]) => {
     const all = logSoftmax(logits); // [N, V]
     return { value: takeLast(all, targets), saved: [all, targets], gradient: backward };

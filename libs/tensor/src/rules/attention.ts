@@ -1,6 +1,5 @@
 import { type AttentionShape, selfAttentionGradientKernel, selfAttentionKernel } from '@pavlov/kernels';
-import type { Operand } from '../operand';
-import { extensionOf } from './decoding';
+import { extensionOf, type Operand } from '../operand';
 import type { Rules, SelfAttentionAttributes } from './kernels';
 
 const shapeOf = ({ shape: [rows, packed] }: Operand, { heads, length }: SelfAttentionAttributes): AttentionShape => ({

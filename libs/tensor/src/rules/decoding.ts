@@ -4,18 +4,11 @@ import {
   linearRowsKernel,
   packMatrixKernel,
   sampleKernel,
-  type VectorExtension,
 } from '@pavlov/kernels';
-import type { GraphBuilder, Operand } from '../operand';
+import { extensionOf, type Operand } from '../operand';
 import type { Rules } from './kernels';
 
 type Name = 'PavlovFillCache' | 'PavlovLinearPanels' | 'PavlovPackMatrix' | 'PavlovSample' | 'PavlovStepAttention';
-
-/** For rules that have no other form than a kernel of our own: primitives ask `hasKernels` before they use them. */
-export function extensionOf(builder: GraphBuilder): VectorExtension {
-  if (!builder.extension) throw new Error('There are no kernels of our own on this machine');
-  return builder.extension;
-}
 
 const cacheOf = ({ shape: [rows, heads, length, size] }: Operand) => ({ rows, heads, length, size });
 

@@ -1,4 +1,5 @@
 import { broadcastShape, type GraphBuilder, type Operand, sameShape } from '../operand';
+import { addSegments } from './gather';
 import type { BinaryKernel, Rule, Rules, UnaryKernel } from './kernels';
 
 /** tfjs kernel → ONNX operator of the same meaning. */
@@ -64,6 +65,10 @@ function binaryRule(kernel: BinaryKernel): Rule<BinaryKernel> {
     const shape = broadcastShape(a.shape, b.shape);
     if (identity !== undefined && b.uniform === identity) return broadcastTo(a, shape);
     if (identity !== undefined && a.uniform === identity) return broadcastTo(b, shape);
+    if (kernel === 'Add' && sameShape(a.shape, b.shape)) {
+      if (b.segments) return addSegments(builder, b.segments, a);
+      if (a.segments) return addSegments(builder, a.segments, b);
+    }
     return builder.elementwise(op, [a, b], { dtype: bool ? 'bool' : a.dtype });
   };
 }

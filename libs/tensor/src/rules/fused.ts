@@ -1,11 +1,11 @@
-import { geluGradientKernel, geluKernel } from '@pavlov/kernels';
-import { extensionOf } from './decoding';
+import { geluGradientKernel, geluKernel, layerNormGradientKernel, layerNormKernel } from '@pavlov/kernels';
+import { extensionOf, matrixOf } from '../operand';
 import type { Rules } from './kernels';
 import { gemm, matMul, reshape } from './matmul';
 
 // prettier-ignore
 type Name =
-  | 'PavlovAddAt' | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLogSoftmax' | 'PavlovMatMul'
+  | 'PavlovAddAt' | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLayerNormGradient' | 'PavlovLogSoftmax' | 'PavlovMatMul'
   | 'PavlovGeluGradient' | 'PavlovLinear' | 'PavlovLinearColumns' | 'PavlovLinearInt8' | 'PavlovTakeLast';
 
 /** Kernels of our own: what ONNX Runtime does in one operator and tfjs in several. See primitives/ for what they compute. */
@@ -18,6 +18,13 @@ export const fusedRules: Rules<Name> = {
   },
 
   PavlovLayerNorm: ({ x, gamma, beta }, { epsilon }, builder) => {
+    if (builder.extension) {
+      const kernel = layerNormKernel(builder.extension, { ...matrixOf(x), epsilon });
+      const statistics = [...x.shape.slice(0, -1), 1];
+      return builder
+        .kernel(kernel, [x, gamma, beta])
+        .map((output, i) => reshape(builder, output, i === 0 ? x.shape : statistics));
+    }
     const names = builder.graph.nodeWithOutputs(
       'LayerNormalization',
       [x, gamma, beta].map((operand) => builder.full(operand)),
@@ -25,6 +32,12 @@ export const fusedRules: Rules<Name> = {
     );
     const statistics = [...x.shape.slice(0, -1), 1];
     return names.map((name, i) => builder.stored(name, { shape: i === 0 ? x.shape : statistics, dtype: 'float32' }));
+  },
+
+  PavlovLayerNormGradient: ({ x, dy, gamma, mean, inverseDeviation }, _, builder) => {
+    const kernel = layerNormGradientKernel(extensionOf(builder), matrixOf(x));
+    const [dx, dGamma, dBeta] = builder.kernel(kernel, [x, dy, gamma, mean, inverseDeviation]);
+    return [reshape(builder, dx, x.shape), dGamma, dBeta];
   },
 
   PavlovGelu: ({ x }, _, builder) =>

@@ -1,10 +1,41 @@
+import { segmentSumKernel } from '@pavlov/kernels';
 import { tf } from '../tf';
 import { elementTypes } from '../onnx-encode';
+import type { GraphBuilder, Operand } from '../operand';
 import { sizeOf } from '../signature';
 import type { Rules } from './kernels';
 import { reshape } from './matmul';
 
 type Name = 'GatherV2' | 'OneHot' | 'UnsortedSegmentSum';
+
+/** Sums that a kernel makes once they are asked for. */
+function segmentSum(builder: GraphBuilder, segments: Required<Operand>['segments'], shape: readonly number[]): Operand {
+  let value: string | undefined;
+  return {
+    shape,
+    dtype: 'float32',
+    valueShape: shape,
+    segments,
+    get value() {
+      value ??= reshape(builder, addSegments(builder, segments, shape), shape).value;
+      return value;
+    },
+  };
+}
+
+/** The sums, or `onto` with the sums added to it. */
+export function addSegments(
+  builder: GraphBuilder,
+  { x, ids }: Required<Operand>['segments'],
+  target: Operand | readonly number[],
+): Operand {
+  const onto = 'shape' in target ? target : undefined;
+  const shape = 'shape' in target ? target.shape : target;
+  const [rows, columns] = x.shape;
+  const kernel = segmentSumKernel(builder.extension!, { rows, columns, segments: shape[0], onto: onto !== undefined });
+  const [sums] = builder.kernel(kernel, [x, ids, ...(onto ? [onto] : [])]);
+  return reshape(builder, sums, shape);
+}
 
 export const gatherRules: Rules<Name> = {
   GatherV2: ({ x, indices }, { axis, batchDims }, builder) => {
@@ -27,6 +58,8 @@ export const gatherRules: Rules<Name> = {
     const shape = [numSegments, ...x.shape.slice(segmentIds.shape.length)];
     const width = sizeOf(shape.slice(1));
     const flat = reshape(builder, x, [rows, width]);
+    if (builder.extension && x.dtype === 'float32')
+      return segmentSum(builder, { x: flat, ids: reshape(builder, segmentIds, [rows]) }, shape);
     const ids = { ...reshape(builder, segmentIds, [rows, 1]), shape: [rows, width] };
     const zeros = builder.uniform(0, { shape: [numSegments, width], dtype: x.dtype });
     const attributes = { axis: 0, reduction: 'add' };

@@ -1,4 +1,4 @@
-import type { MatrixSpec } from '@pavlov/kernels';
+import type { LogitsSpec, MatrixSpec } from '@pavlov/kernels';
 import type { tf } from '../tf';
 import type { GraphBuilder, Operand } from '../operand';
 import type { QuantizedMatrix } from '../quantize';
@@ -17,6 +17,10 @@ export interface SelfAttentionAttributes {
 type Unary = Kernel<{ x: Operand }>;
 type Binary = Kernel<{ a: Operand; b: Operand }>;
 type Reduction = Kernel<{ x: Operand }, { axis: number | number[]; keepDims: boolean }>;
+type FromLogits<Inputs extends string> = Kernel<
+  Record<Inputs | 'logits' | 'temperature', Operand>,
+  Pick<LogitsSpec, 'excluded'>
+>;
 type Listed = Kernel<readonly Operand[], { axis: number }>;
 
 // prettier-ignore
@@ -78,6 +82,8 @@ export type Kernels = Record<UnaryKernel, Unary> &
 
     PavlovAddAt: Kernel<{ x: Operand; indices: Operand; amounts: Operand }>;
     PavlovCachedAttention: Kernel<Record<'qkv' | 'pastK' | 'pastV' | 'lengths' | 'total', Operand>>;
+    PavlovEntropy: FromLogits<never>;
+    PavlovEntropyGradient: FromLogits<'value' | 'statistics' | 'dy'>;
     PavlovGelu: Unary;
     PavlovGeluGradient: Kernel<{ x: Operand; dy: Operand }>;
     PavlovLogSoftmax: Unary;
@@ -85,6 +91,7 @@ export type Kernels = Record<UnaryKernel, Unary> &
     PavlovLinearColumns: Kernel<{ w: Operand; b: Operand; x: Operand }, { transposed: boolean }>;
     PavlovLinearInt8: Kernel<{ x: Operand; b: Operand }, { w: QuantizedMatrix }>;
     PavlovLayerNorm: Kernel<{ x: Operand; gamma: Operand; beta: Operand }, { epsilon: number }>;
+    PavlovLayerNormGradient: Kernel<Record<'x' | 'dy' | 'gamma' | 'mean' | 'inverseDeviation', Operand>>;
     PavlovMatMul: Kernel<{ a: Operand; b: Operand }, tf.BatchMatMulAttrs & { alpha: number }>;
     PavlovFillCache: Kernel<Record<'qkv' | 'pastK' | 'pastV', Operand>, { time: number }>;
     PavlovLinearPanels: Kernel<
@@ -97,6 +104,8 @@ export type Kernels = Record<UnaryKernel, Unary> &
     PavlovSelfAttention: Kernel<{ qkv: Operand }, SelfAttentionAttributes>;
     PavlovSelfAttentionGradient: Kernel<Record<'qkv' | 'y' | 'statistics' | 'dy', Operand>, SelfAttentionAttributes>;
     PavlovTakeLast: Kernel<{ x: Operand; indices: Operand }>;
+    PavlovTokenLogprobs: FromLogits<'targets'>;
+    PavlovTokenLogprobsGradient: FromLogits<'targets' | 'statistics' | 'dy'>;
   };
 
 type MatrixOrder = MatrixSpec['order'];

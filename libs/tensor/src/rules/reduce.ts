@@ -1,7 +1,10 @@
+import { columnSumKernel } from '@pavlov/kernels';
 import { tf } from '../tf';
 import type { GraphBuilder, Operand } from '../operand';
 import { elementTypes } from '../onnx-encode';
+import { sizeOf } from '../signature';
 import type { Rules } from './kernels';
+import { reshape } from './matmul';
 
 interface Reduction {
   readonly op: string;
@@ -18,6 +21,18 @@ function reduce(builder: GraphBuilder, x: Operand, { op, axis, keepDims }: Reduc
     : x.shape.filter((_, i) => !axes.includes(i));
   const attributes = { keepdims: keepDims ? 1 : 0 };
   return builder.node(op, [x, builder.graph.int64s(axes)], { shape, dtype: x.dtype, attributes });
+}
+
+/** A sum over the first axes by a kernel, where there is one. */
+function columnSums(builder: GraphBuilder, x: Operand, { axis, keepDims }: Omit<Reduction, 'op'>): Operand | undefined {
+  const axes = tf.util.parseAxisParam(axis, [...x.shape]);
+  const leading = axes.length > 0 && axes.length < x.shape.length && axes.every((axis) => axis < axes.length);
+  if (!builder.extension || !leading || x.dtype !== 'float32' || sizeOf(x.shape) === 0) return undefined;
+  const kept = x.shape.slice(axes.length);
+  const columns = sizeOf(kept);
+  const rows = sizeOf(x.shape) / columns;
+  const [sums] = builder.kernel(columnSumKernel(builder.extension, { rows, columns }), [x]);
+  return reshape(builder, sums, keepDims ? [...axes.map(() => 1), ...kept] : kept);
 }
 
 /** ONNX has no reduction of bool: over 0 and 1, "any" is the maximum and "all" the minimum. */
@@ -37,6 +52,7 @@ export const reduceRules: Rules<Name> = {
     reduce(builder, builder.cast(x, 'float32'), { ...attributes, op: 'ReduceMean' }),
   Min: ({ x }, attributes, builder) => reduce(builder, x, { ...attributes, op: 'ReduceMin' }),
   Sum: ({ x }, attributes, builder) =>
+    columnSums(builder, x, attributes) ??
     reduce(builder, x.dtype === 'bool' ? builder.cast(x, 'int32') : x, { ...attributes, op: 'ReduceSum' }),
 
   ArgMax: ({ x }, { axis }, builder) => {

@@ -4,6 +4,7 @@ import { elementwiseRules } from './elementwise';
 import { fusedRules } from './fused';
 import { gatherRules } from './gather';
 import type { KernelName, Rules } from './kernels';
+import { logitsRules } from './logits';
 import { matMulRules } from './matmul';
 import { reduceRules } from './reduce';
 import { shapeRules } from './shape';
@@ -18,4 +19,5 @@ export const rules: Rules<KernelName> = {
   ...fusedRules,
   ...attentionRules,
   ...decodingRules,
+  ...logitsRules,
 };
