@@ -63,7 +63,7 @@ interface Plan {
   readonly depths: readonly number[];
 }
 
-function planOf(extension: VectorExtension, { rows, columns, depth, threads }: GemmSpec): Plan {
+function planOf(extension: VectorExtension, { rows, columns, depth, threads, transposeA }: GemmSpec): Plan {
   const lanes = extension === 'avx512' ? 16 : 8;
   const registers = extension === 'avx512' ? 32 : 16;
   const vectors = Math.min(panelVectors, Math.ceil(columns / lanes));
@@ -81,9 +81,12 @@ function planOf(extension: VectorExtension, { rows, columns, depth, threads }: G
     Math.min(stepDepth, depth - i * stepDepth),
   );
   const mostPanels = Math.max(1, Math.floor(packedBytes / (depths[0] * width * 4)));
-  const columnBlocks = Math.min(allPanels, threads * Math.ceil(allPanels / (threads * mostPanels)));
-  const blockPanels = Math.ceil(allPanels / columnBlocks);
   const allTiles = Math.ceil(rows / tileRows);
+  // Each block of columns lays A out anew where that is needed, each block of rows B: the cheaper cut comes first.
+  const cutRows = transposeA && threads * columns + rows < threads * rows + columns;
+  const fewestColumns = Math.ceil(allPanels / mostPanels);
+  const columnBlocks = Math.min(allPanels, cutRows ? fewestColumns : threads * Math.ceil(fewestColumns / threads));
+  const blockPanels = Math.ceil(allPanels / columnBlocks);
   const rowBlocks = Math.min(allTiles, Math.ceil(threads / Math.ceil(allPanels / blockPanels)));
   const blockTiles = Math.ceil(allTiles / rowBlocks);
   return {
