@@ -13,4 +13,5 @@ export {
   tokenLogprobsKernel,
   type LogitsSpec,
 } from './kernels/token-logprobs';
+export { machineSweeps, placeSweeps, type AdamArrays, type AdamConstants, type Sweeps } from './sweeps';
 export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Tile } from './tile';
