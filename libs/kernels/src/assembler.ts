@@ -29,6 +29,7 @@ const opcodes = {
   min: { prefix: 'none', map: '0F', opcode: 0x5d },
   div: { prefix: 'none', map: '0F', opcode: 0x5e },
   max: { prefix: 'none', map: '0F', opcode: 0x5f },
+  compareOne: { prefix: 'none', map: '0F', opcode: 0x2e, unit: 4 },
   sqrt: { prefix: 'none', map: '0F', opcode: 0x51 },
   fma231: { prefix: '66', map: '0F38', opcode: 0xb8 },
   fma213: { prefix: '66', map: '0F38', opcode: 0xa8 },
@@ -137,6 +138,12 @@ export class Assembler {
     this.emit(general([0x89], source, target));
   }
 
+  /** The lower half of `source` to four bytes of memory. */
+  movTo32(target: Memory, source: Gpr): void {
+    const [rex, ...rest] = general([0x89], source, target);
+    this.emit([rex & ~8, ...rest]);
+  }
+
   movImmediate(target: Gpr, value: number | bigint): void {
     const wide = BigInt.asUintN(64, BigInt(value));
     const bytes = Array.from({ length: 8 }, (_, i) => Number((wide >> BigInt(8 * i)) & 255n));
@@ -224,6 +231,11 @@ export class Assembler {
     this.emit([0xc3]);
   }
 
+  /** Copies rcx bytes from rsi to rdi; changes all three. */
+  copyBytes(): void {
+    this.emit([0xf3, 0xa4]);
+  }
+
   prefetch(source: Memory): void {
     const [rex, ...rest] = general([0x0f, 0x18], 1, source);
     this.emit([rex & ~8, ...rest]);
@@ -282,6 +294,11 @@ export class Assembler {
   // eslint-disable-next-line max-params -- the order of every assembler
   opOne(name: 'add' | 'mul' | 'sub' | 'div' | 'max' | 'min', target: Vec, a: Vec, b: Operand): void {
     this.vector({ ...opcodes[name], prefix: 'F3', unit: 4 }, { reg: target, second: a, rm: b, bits: 128 });
+  }
+
+  /** Compares the lowest lanes, for `jumpIf`: 'above' is a > b, and false where one is not a number. */
+  compareOne(a: Vec, b: Operand): void {
+    this.vector(opcodes.compareOne, { reg: a, rm: b, bits: 128 });
   }
 
   sqrt(target: Vec, source: Operand): void {

@@ -9,12 +9,13 @@ export interface ExecutableCode {
   release(): void;
 }
 
-/** koffi runs native code on stacks of its own; kernels need far more than the 128 KiB that async calls get. */
-const asyncStackBytes = 8 * 2 ** 20;
+/** koffi runs native code on stacks of its own; ONNX Runtime and our kernels need far more than those have by default. */
+const stackBytes = 8 * 2 ** 20;
 
 /** Loads a native library, or what the process already has. The only way to koffi's libraries: it is configured before. */
 export function loadLibrary(path: string | null): LibraryHandle {
-  if (koffi.config().async_stack_size !== asyncStackBytes) koffi.config({ async_stack_size: asyncStackBytes });
+  if (koffi.config().async_stack_size !== stackBytes)
+    koffi.config({ async_stack_size: stackBytes, sync_stack_size: stackBytes });
   return koffi.load(path);
 }
 

@@ -1,9 +1,12 @@
 export { Assembler } from './assembler';
 export * from './encoding';
 export { addressOf, callKernel, loadLibrary, placeCode, type ExecutableCode } from './executable';
-export { assembleKernel, loop, stackBytes, type ElementType, type Kernel, type Phase, type TensorPort } from './kernel';
+export { assembleKernel, loop, type ElementType, type Kernel, type Phase, type TensorPort } from './kernel';
 export { vectorExtensions } from './processor';
 export { geluKernel, geluGradientKernel } from './kernels/gelu';
+export { selfAttentionKernel } from './kernels/self-attention';
+export { selfAttentionGradientKernel } from './kernels/self-attention-gradient';
+export { fitsSelfAttention, type AttentionShape } from './kernels/attention-geometry';
 export { layerNormGradientKernel, layerNormKernel } from './kernels/layer-norm';
 export { columnSumKernel, segmentSumKernel } from './kernels/sums';
 export {
@@ -15,3 +18,8 @@ export {
 } from './kernels/token-logprobs';
 export { machineSweeps, placeSweeps, type AdamArrays, type AdamConstants, type Sweeps } from './sweeps';
 export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Tile } from './tile';
+export { gemmKernel, type GemmSpec } from './kernels/gemm';
+export { packMatrixKernel, panelsOf, type MatrixSpec } from './kernels/panels';
+export { linearRowsKernel, type LinearRowsSpec } from './kernels/linear-rows';
+export { cachedAttentionKernel, cacheLength, fillCacheKernel, type CacheSpec } from './kernels/cached-attention';
+export { sampleKernel } from './kernels/sample';

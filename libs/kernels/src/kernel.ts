@@ -1,5 +1,5 @@
 import { Assembler } from './assembler';
-import { type Gpr, type Label, type VectorExtension } from './encoding';
+import { type Gpr, type Label, r12, r13, r14, r15, rax, rbp, rbx, rsp, type VectorExtension } from './encoding';
 
 /** What kernels read and write, as ONNX names element types. */
 export type ElementType = 'float32' | 'int32';
@@ -31,15 +31,19 @@ export interface Phase {
 
 export interface PhaseSource {
   readonly tasks: number;
+  /**
+   * Bytes on the stack that a task may use, from rsp on, which is then a multiple of 64; none by default. What a thread packs for
+   * one operator after another stays in its cache there. Threads have 2 MiB at least, so half of that is the most.
+   */
+  readonly stack?: number;
   /** Emits the code of one task, without saving registers and returning; `rdi` and `rsi` hold the arguments. */
   emit(code: Assembler): void;
 }
 
 /** Registers that belong to the caller (System V); all vector registers are ours. */
-const saved: readonly Gpr[] = [3, 5, 12, 13, 14, 15];
+const saved: readonly Gpr[] = [rbx, rbp, r12, r13, r14, r15];
 
-/** Bytes on the stack that a task may use, from rsp on. */
-export const stackBytes = 512;
+const mostStack = 2 ** 20;
 
 /** Puts the phases of a kernel together. */
 export function assembleKernel(
@@ -47,13 +51,18 @@ export function assembleKernel(
   { phases, ...kernel }: Omit<Kernel, 'code' | 'phases'> & { readonly phases: readonly PhaseSource[] },
 ): Kernel {
   const code = new Assembler(extension);
-  const placed = phases.map(({ tasks, emit }): Phase => {
+  const placed = phases.map(({ tasks, stack = 0, emit }): Phase => {
+    if (stack > mostStack) throw new RangeError(`A task may not use ${stack} bytes of the stack`);
+    const frame = Math.ceil(stack / 64) * 64;
     code.align(64);
     const entry = code.length;
     for (const register of saved) code.push(register);
-    code.addImmediate(4, -stackBytes - 8); // keeps the stack at a multiple of 16
+    code.mov(rax, rsp);
+    code.addImmediate(rsp, -frame - 64);
+    code.andImmediate(rsp, -64);
+    code.movTo({ base: rsp, displacement: frame }, rax);
     emit(code);
-    code.addImmediate(4, stackBytes + 8);
+    code.mov(rsp, { base: rsp, displacement: frame });
     for (const register of [...saved].reverse()) code.pop(register);
     code.return();
     return { entry, tasks };

@@ -1,15 +1,15 @@
 import { type Assembler } from './assembler';
-import { type Vec } from './encoding';
+import { type Operand, type Vec } from './encoding';
 
 /**
- * x = eˣ, to about 1e-7 of itself; 0 from −104 on, and never infinite: what is above 88 counts as 88. NaN gives NaN. Changes `a` and `b`.
+ * x = eˣ, to about 1e-7 of itself; 0 from −104 on, and never infinite: what is above 88 counts as 88. NaN stays NaN. Changes `a` and `b`.
  * Method: eˣ = 2ⁿ eʳ with n the integer nearest to x / ln 2, and a polynomial for eʳ (Cephes' expf).
  */
 export function emitExp(code: Assembler, x: Vec, { a: n, b: y }: { a: Vec; b: Vec }): void {
-  // The second operand comes out where one is not a number: x, so that NaN stays NaN.
+  // In this order the instructions let what is not a number through. 2ⁿ in two factors holds down to −170.
   code.load(n, code.number(88));
   code.op('min', x, n, x);
-  code.load(n, code.number(-170)); // 2ⁿ in two factors holds so far
+  code.load(n, code.number(-170));
   code.op('max', x, n, x);
   code.op('mul', n, x, code.number(Math.LOG2E));
   code.round(n, n);
@@ -34,6 +34,44 @@ export function emitExp(code: Assembler, x: Vec, { a: n, b: y }: { a: Vec; b: Ve
     code.op('add', x, y, code.number(0));
   }
 }
+
+/**
+ * x = 2ˣ for x ≤ 0, to about 1e-7 of itself; exactly 0 from −∞ on up to below −126 (AVX-512: −150). NaN stays NaN. `lowest`
+ * holds `lowestPower`. Changes `a` and `b`.
+ * Method: 2ˣ = 2ⁿ 2ʳ with n the integer nearest to x, and a polynomial for 2ʳ (Cephes' exp2f).
+ */
+export function emitPowerOfTwo(
+  code: Assembler,
+  x: Vec,
+  { a: n, b: y, lowest, number = (value) => code.number(value) }: PowerRegisters,
+): void {
+  code.op('max', x, lowest, x); // gives its second operand where one is NaN
+  code.round(n, x);
+  code.op('sub', x, x, n);
+  code.load(y, number(powerCoefficients[0]));
+  for (const coefficient of powerCoefficients.slice(1)) code.op('fma213', y, x, number(coefficient));
+  if (code.extension === 'avx512') {
+    code.op('scale', x, y, n);
+  } else {
+    code.toInt(n, n);
+    code.op('addInt', n, n, code.numberBits(127));
+    code.shiftLeft(n, n, 23); // of −127 it makes 0
+    code.op('mul', x, y, n);
+  }
+}
+
+export interface PowerRegisters {
+  readonly a: Vec;
+  readonly b: Vec;
+  readonly lowest: Vec;
+  /** Where constants are, by default in memory. */
+  readonly number?: (value: number) => Operand;
+}
+
+export const powerCoefficients: readonly number[] = [1.5353362e-4, 1.33988744e-3, 9.61843736e-3, 5.55033247e-2, 2.40226479e-1, 6.93147203e-1, 1]; // prettier-ignore
+
+/** The least power that counts; in between, 2ⁿ has no normal number. */
+export const lowestPower = (code: Assembler): number => (code.extension === 'avx512' ? -160 : -127);
 
 /**
  * x = ln x for positive normal numbers, to about 1e-7; NaN and infinity give NaN. Changes `a`, `b` and `c`.

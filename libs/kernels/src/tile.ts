@@ -27,6 +27,8 @@ export interface Tile {
   readonly depthIn: 'code' | 'register';
   /** Counts, where `depth` is known. */
   readonly counter?: Gpr;
+  /** Bytes ahead at which the right factor is fetched from memory; not at all by default. */
+  readonly prefetch?: number;
   /** Of the last vector of a row, the mask of what there is to read; by default all. */
   readonly mask?: number;
 }
@@ -35,7 +37,7 @@ export interface Tile {
 export const sumAt = ({ vectors }: Pick<Tile, 'vectors'>, row: number, vector: number): Vec => row * vectors + vector;
 
 /** Most rows of a tile with so many vectors in a row: sums, a row of the right factor and one element must fit the registers. */
-export const mostRows = (code: Assembler, vectors: number): number =>
+export const mostRows = (code: Pick<Assembler, 'registers'>, vectors: number): number =>
   Math.floor((code.registers - vectors - 1) / vectors);
 
 export function zeroSums(code: Assembler, { rows, vectors }: Pick<Tile, 'rows' | 'vectors'>): void {
@@ -78,13 +80,14 @@ export function emitProduct(code: Assembler, tile: Tile): void {
 }
 
 function emitStep(code: Assembler, tile: Tile, step: number): void {
-  const { rows, vectors, left, right, mask } = tile;
+  const { rows, vectors, left, right, mask, prefetch } = tile;
   const rightAt = rows * vectors;
   const element = rightAt + vectors;
   for (let vector = 0; vector < vectors; vector++) {
     const source = { base: right.base, displacement: step * right.step + 4 * code.lanes * vector };
     if (mask !== undefined && vector === vectors - 1) code.loadMasked(rightAt + vector, source, mask);
     else code.load(rightAt + vector, source);
+    if (prefetch !== undefined) code.prefetch({ ...source, displacement: source.displacement + prefetch });
   }
   for (let row = 0; row < rows; row++) {
     // Two registers in turn, where there are two.

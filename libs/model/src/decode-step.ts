@@ -1,4 +1,4 @@
-import { cachedAttention, embedding, layerNorm, tf } from '@pavlov/tensor';
+import { cachedAttention, embedding, layerNorm, sample, tf } from '@pavlov/tensor';
 import { layerNormEpsilon, type TransformerConfig } from './config';
 import type { Weights } from './forward';
 import { blockName } from './layout';
@@ -13,11 +13,15 @@ export interface StepInput {
   readonly positions: tf.Tensor;
   /** [1] */
   readonly temperature: tf.Tensor;
+  /** What decides the sample, [N] in [0, 1); without it there is none, but all probabilities. */
+  readonly uniforms?: tf.Tensor;
 }
 
-/** One token for each of N rows: the probabilities [N, V] of the next one, and the caches `presentK0` …. */
+/**
+ * One token for each of N rows: the `probabilities` [N, V] of the next one, or a `Sample` of it; and the caches `presentK0` ….
+ */
 export function decodeStep(
-  { inputs, maps, tokens, positions, temperature }: StepInput,
+  { inputs, maps, tokens, positions, temperature, uniforms }: StepInput,
   { layers, width }: TransformerConfig,
 ): Record<string, tf.Tensor> {
   const rows = tokens.shape[0];
@@ -43,9 +47,10 @@ export function decodeStep(
     });
     caches[`presentK${layer}`] = presentK;
     caches[`presentV${layer}`] = presentV;
-    residual = tf.add(residual, maps.project(name('attn.c_proj'), tf.reshape(y, [rows, width])));
-    residual = tf.add(residual, maps.mlp(layer, norm(name('ln_2'), residual)));
+    residual = maps.project(name('attn.c_proj'), tf.reshape(y, [rows, width]), residual);
+    residual = maps.mlp(layer, norm(name('ln_2'), residual), residual);
   }
   const logits = maps.logits(tf.div(norm('transformer.ln_f', residual), temperature)); // [N, V]
+  if (uniforms) return { ...sample({ logits, uniforms }), ...caches };
   return { probabilities: tf.softmax(logits, -1), ...caches };
 }

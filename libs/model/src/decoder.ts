@@ -13,7 +13,7 @@ import type { TransformerConfig } from './config';
 import { decodeStep } from './decode-step';
 import { lmLogits, trunk, type Weights } from './forward';
 import { transformerLayout } from './layout';
-import { int8Weights, streamedWeights } from './step-weights';
+import { changingWeights, int8Weights } from './step-weights';
 
 export interface DecoderShape {
   readonly config: TransformerConfig;
@@ -30,8 +30,7 @@ export interface DecoderShape {
 }
 
 /**
- * The two graphs of KV-cached decoding, for n rows each. Both take the caches `pastK0`, `pastV0` … [n, H, P + maxNewTokens,
- * D] and append to them in place; `positions` int32 [n], where each row's last given token stands; and `temperature` [1].
+ * The graphs of KV-cached decoding, for n rows each. All take the caches `pastK0`, `pastV0` … [n, H, L, D] and append to them in place; `positions` int32 [n], where each row's last given token stands; and `temperature` [1].
  * Both give the `probabilities` [n, V] of each row's next token.
  */
 export interface Decoder {
@@ -41,6 +40,11 @@ export interface Decoder {
   stepWeights(parameters: Parameters): Promise<Buffers>;
   /** One more token per row, `tokens` int32 [n]. */
   step(rows: number): Promise<CompiledFunction>;
+  /**
+   * The same, but instead of probabilities it takes `uniforms` [n] and gives a sample: `tokens`, `shifted` and `totals`, as the
+   * primitive `sample` does. Undefined where that would be slower.
+   */
+  readonly sampledStep: ((rows: number) => Promise<CompiledFunction>) | undefined;
   /** Floats of one row of a cache. */
   readonly cacheRow: number;
   readonly cacheNames: readonly string[];
@@ -51,11 +55,12 @@ export interface Decoder {
 export async function createDecoder(engine: Engine, shape: DecoderShape): Promise<Decoder> {
   const { config, maxPromptTokens, maxNewTokens } = shape;
   const { heads, width, layers } = config;
+  const length = Math.ceil((maxPromptTokens + maxNewTokens) / 16) * 16; // what `cachedAttention` asks for
   const cacheNames = Array.from({ length: layers }, (_, layer) => [`pastK${layer}`, `pastV${layer}`]).flat();
   const inPlace = Object.fromEntries(cacheNames.map((name) => [presentOf(name), name]));
-  const stepWeights = shape.int8 ? int8Weights(config, shape.int8) : await streamedWeights(engine, config);
+  const stepWeights = shape.int8 ? int8Weights(config, shape.int8) : await changingWeights(engine, config);
   const common = (rows: number): Signature => {
-    const cache = [rows, heads, maxPromptTokens + maxNewTokens, width / heads];
+    const cache = [rows, heads, length, width / heads];
     return {
       ...Object.fromEntries(cacheNames.map((name) => [name, { shape: cache, dtype: 'float32' as const }])),
       positions: { shape: [rows], dtype: 'int32' },
@@ -84,16 +89,22 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
       },
       { name: 'decoder-prefill', inPlace },
     );
-  const compileStep = (rows: number): Promise<CompiledFunction> =>
+  const compileStep = (rows: number, samples = false): Promise<CompiledFunction> =>
     engine.compile(
-      ({ tokens, positions, temperature, ...inputs }) =>
-        decodeStep({ inputs, maps: stepWeights.maps(inputs), tokens, positions, temperature }, config),
-      { ...stepWeights.signature, ...common(rows), tokens: { shape: [rows], dtype: 'int32' } },
+      ({ tokens, positions, temperature, uniforms, ...inputs }) =>
+        decodeStep({ inputs, maps: stepWeights.maps(inputs), tokens, positions, temperature, uniforms }, config),
+      {
+        ...stepWeights.signature,
+        ...common(rows),
+        tokens: { shape: [rows], dtype: 'int32' },
+        ...(samples && { uniforms: { shape: [rows], dtype: 'float32' } }),
+      },
       { name: 'decoder-step', inPlace },
     );
 
   const prefills = new Map<number, CompiledFunction>();
   const steps = new Map<number, CompiledFunction>();
+  const sampledSteps = new Map<number, CompiledFunction>();
   const once = async (
     known: Map<number, CompiledFunction>,
     rows: number,
@@ -107,9 +118,13 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
     prefill: (rows) => once(prefills, rows, compilePrefill),
     stepWeights: (parameters) => stepWeights.load(parameters),
     step: (rows) => once(steps, rows, compileStep),
-    cacheRow: width * (maxPromptTokens + maxNewTokens),
+    sampledStep: engine.kernels && ((rows) => once(sampledSteps, rows, (count) => compileStep(count, true))),
+    cacheRow: width * length,
     cacheNames,
-    dispose: () => [stepWeights, ...prefills.values(), ...steps.values()].forEach((compiled) => compiled.dispose()),
+    dispose: () =>
+      [stepWeights, ...[prefills, steps, sampledSteps].flatMap((known) => [...known.values()])].forEach((compiled) =>
+        compiled.dispose(),
+      ),
   };
 }
 

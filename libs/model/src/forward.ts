@@ -1,11 +1,11 @@
 import {
-  causalAttention,
   embedding,
   entropy,
   exclusion,
   gelu,
   layerNorm,
   linear,
+  selfAttention,
   tf,
   tokenLogprobs,
 } from '@pavlov/tensor';
@@ -52,11 +52,7 @@ function forward(
   const embedded = embedding(weights['transformer.wte.weight'], tf.reshape(tokens, [batch * length])); // [B·T, C]
   const x = tf.add(tf.reshape(embedded, [batch, length, width]), positions); // [B, T, C]
 
-  const attend = (qkv: tf.Tensor): tf.Tensor => {
-    const byHead = tf.transpose(tf.reshape(qkv, [batch, length, 3, heads, width / heads]), [2, 0, 3, 1, 4]); // [3, B, H, T, D]
-    const [q, k, v] = tf.split(byHead, 3, 0).map((one) => tf.reshape(one, [batch, heads, length, width / heads])); // [B, H, T, D]
-    return tf.reshape(tf.transpose(causalAttention({ q, k, v }), [0, 2, 1, 3]), [batch * length, width]); // [B·T, C]
-  };
+  const attend = (qkv: tf.Tensor): tf.Tensor => selfAttention({ qkv, heads, length }); // [B·T, C]
   const entering = drop(tf.reshape(x, [batch * length, width]), 0);
   return trunk(weights, { x: entering, layers: config.layers, attend, drop });
 }

@@ -1,6 +1,7 @@
 import { PavlovError } from '@pavlov/contracts';
 import { randomStream } from '@pavlov/random';
-import type { Engine, Parameters } from '@pavlov/tensor';
+import type { BoundFunction, Buffers, Engine, Parameters } from '@pavlov/tensor';
+import { setImmediate } from 'node:timers/promises';
 import { createDecoder, type DecoderShape } from './decoder';
 import { createSampler } from './sampler';
 import { checkSequences, layOut } from './sequences';
@@ -79,6 +80,8 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
   const positions = new Int32Array(batch);
   const temperature = new Float32Array(1);
   const probabilities = new Float32Array(batch * vocabSize);
+  const uniforms = new Float32Array(batch);
+  const sampled = { tokens: new Int32Array(batch), shifted: new Float32Array(batch), totals: new Float32Array(batch) };
 
   /** What a graph of `count` rows reads and writes, for the slots from `first` on. */
   const slice = (first: number, count: number) => {
@@ -110,6 +113,10 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
       topP: options.topP ?? 1,
     });
     temperature[0] = options.temperature === 0 ? 1 : options.temperature;
+    // Where the graph can sample, it does; but not from the most probable tokens only.
+    const { sampledStep } = decoder;
+    const samplesInGraph =
+      sampledStep !== undefined && options.temperature > 0 && !options.topK && (options.topP ?? 1) === 1;
     const hasEnded = (row: Row): boolean => row.response.length === maxNewTokens || (row.finished && stopAtEos);
     const weights = await decoder.stepWeights(parameters);
     let computed = 0;
@@ -117,18 +124,48 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
     /** Row of each slot that is taken; the taken ones come first. */
     let slots: Row[] = [];
 
+    const take = (slot: number, token: number, logprob: number): void => {
+      if (token < 0) throw notFinite(options);
+      const row = slots[slot];
+      row.response.push(token);
+      row.logprobs.push(logprob);
+      row.finished ||= token === options.eosId;
+      tokens[slot] = token;
+    };
     const sampleFrom = (first: number): void => {
       for (let slot = first; slot < slots.length; slot++) {
-        const row = slots[slot];
-        if (hasEnded(row)) continue;
-        const token = pick(probabilities, slot, row.uniform());
-        if (token < 0) throw notFinite(options);
-        row.response.push(token);
-        row.logprobs.push(Math.log(probabilities[slot * vocabSize + token]));
-        row.finished ||= token === options.eosId;
-        tokens[slot] = token;
+        if (hasEnded(slots[slot])) continue;
+        const token = pick(probabilities, slot, slots[slot].uniform());
+        take(slot, token, Math.log(probabilities[slot * vocabSize + token]));
       }
     };
+    const step = samplesInGraph
+      ? sampledSteps(sampledStep, weights)
+      : async (size: number): Promise<void> => {
+          const { feeds, into } = slice(0, size);
+          const graph = await decoder.step(size);
+          await graph.run({ ...weights, ...feeds, tokens: tokens.subarray(0, size) }, into);
+          sampleFrom(0);
+        };
+    /** Steps that sample by themselves, with what they read and write bound once for each number of rows. */
+    function sampledSteps(compile: NonNullable<typeof sampledStep>, weights: Buffers): (size: number) => Promise<void> {
+      const bound = new Map<number, BoundFunction>();
+      const turn = createTurn();
+      return async (size) => {
+        let graph = bound.get(size);
+        if (!graph) {
+          const compiled = await compile(size);
+          const own = { tokens: tokens.subarray(0, size), uniforms: uniforms.subarray(0, size) };
+          graph = compiled.bind({ ...weights, ...slice(0, size).feeds, ...own }, takeRows(sampled, size));
+          bound.set(size, graph);
+        }
+        slots.forEach((row, slot) => (uniforms[slot] = hasEnded(row) ? 0 : Math.min(row.uniform(), largestUniform)));
+        await turn(graph);
+        slots.forEach((row, slot) => {
+          if (!hasEnded(row)) take(slot, sampled.tokens[slot], sampled.shifted[slot] - Math.log(sampled.totals[slot]));
+        });
+      };
+    }
     /** Reads waiting prompts into free slots, with a graph of `count` rows. */
     const admit = async (count: number): Promise<void> => {
       const first = slots.length;
@@ -173,11 +210,8 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
           positions[slot] = 0; // idle: it writes where a prompt will begin
         else if (!hasEnded(slots[slot])) positions[slot]++;
       }
-      const { feeds, into } = slice(0, size);
-      const step = await decoder.step(size);
-      await step.run({ ...weights, ...feeds, tokens: tokens.subarray(0, size) }, into);
+      await step(size);
       computed += size;
-      sampleFrom(0);
     }
   }
 
@@ -200,6 +234,38 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
       };
     },
     dispose: () => decoder.dispose(),
+  };
+}
+
+/** The largest float32 below 1. */
+const largestUniform = 1 - 2 ** -24;
+
+const takeRows = (
+  arrays: Readonly<Record<string, Float32Array | Int32Array>>,
+  rows: number,
+): Record<string, Float32Array | Int32Array> =>
+  Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, array.subarray(0, rows)]));
+
+/** Milliseconds for which the event loop may wait. */
+const patience = 5;
+
+/** Runs steps one after the other. Handing a short one to another thread takes longer than to wait for it. */
+function createTurn(): (step: BoundFunction) => Promise<void> {
+  let last = Infinity;
+  let waited = 0;
+  return async (step) => {
+    const started = performance.now();
+    if (last > patience) {
+      await step.run();
+    } else {
+      if (waited + last > patience) {
+        await setImmediate();
+        waited = 0;
+      }
+      step.runSync();
+      waited += performance.now() - started;
+    }
+    last = performance.now() - started;
   };
 }
 

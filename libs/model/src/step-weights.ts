@@ -2,11 +2,14 @@ import {
   gelu,
   linearColumns,
   linearInt8,
+  linearPanels,
+  packPanels,
   parameterSignature,
   quantizeMatrix,
   tf,
   type Buffers,
   type Engine,
+  type LinearPanelsInput,
   type Parameters,
   type Signature,
 } from '@pavlov/tensor';
@@ -16,10 +19,10 @@ import { blockName, transformerLayout } from './layout';
 
 /** The linear maps of a step over N rows. */
 export interface StepMaps {
-  /** [N, in] → [N, out], by a parameter's name without `.weight`. */
-  project(name: string, x: tf.Tensor): tf.Tensor;
-  /** [N, C] → [N, C] */
-  mlp(layer: number, x: tf.Tensor): tf.Tensor;
+  /** [N, in] → [N, out], by a parameter's name without `.weight`; `residual` [N, out] is added. */
+  project(name: string, x: tf.Tensor, residual?: tf.Tensor): tf.Tensor;
+  /** [N, C] → [N, C], `residual` [N, C] added. */
+  mlp(layer: number, x: tf.Tensor, residual: tf.Tensor): tf.Tensor;
   /** [N, C] → [N, V], PAD all but impossible. */
   logits(hidden: tf.Tensor): tf.Tensor;
 }
@@ -40,12 +43,55 @@ const isBias = (name: string): boolean => isLinear.test(name) && name.endsWith('
 const specOf = (shape: readonly number[]) => ({ shape, dtype: 'float32' as const });
 const table = 'transformer.wte.weight';
 
+/** Weights that may change from one generation to the next, in the form that the engine reads fastest. */
+export const changingWeights = (engine: Engine, config: TransformerConfig): Promise<StepWeights> =>
+  engine.kernels ? panelWeights(engine, config) : columnWeights(engine, config);
+
+/** Matrices in panels (`packPanels`), which are laid out once for many steps. */
+async function panelWeights(engine: Engine, config: TransformerConfig): Promise<StepWeights> {
+  const layout = transformerLayout(config, 'lm');
+  const matrices = layout.entries.filter(({ name }) => isMatrix(name) || name === table);
+  const panelsOf = (name: string): string => `panels:${name}`;
+  const pack = await engine.compile(
+    (weights) =>
+      Object.fromEntries(
+        Object.entries(weights).map(([name, weight]) => [
+          panelsOf(name),
+          packPanels(weight, name === table ? 'outputs first' : 'inputs first'),
+        ]),
+      ),
+    Object.fromEntries(matrices.map(({ name, shape }) => [name, specOf(shape)])),
+    { name: 'decoder-weights' },
+  );
+  // The table is read as it is, too: tokens are looked up in it.
+  const fed = layout.entries.filter(({ name }) => !isMatrix(name));
+  const pick = <V>(from: Readonly<Record<string, V>>, names: readonly { readonly name: string }[]): Record<string, V> =>
+    Object.fromEntries(names.map(({ name }) => [name, from[name]]));
+  return {
+    signature: { ...pick(parameterSignature(layout), fed), ...pack.outputs },
+    load: async ({ views }) => ({ ...pick(views, fed), ...(await pack.run(pick(views, matrices))) }),
+    maps: (inputs) => {
+      const linear = (name: string, rest: Pick<LinearPanelsInput, 'x' | 'residual' | 'activation'>): tf.Tensor =>
+        linearPanels({ panels: inputs[panelsOf(`${name}.weight`)], b: inputs[`${name}.bias`], ...rest });
+      return {
+        project: (name, x, residual) => linear(name, { x, residual }),
+        mlp: (layer, x, residual) => {
+          const wide = linear(blockName(layer, 'mlp.c_fc'), { x, activation: 'gelu' }); // [N, 4C]
+          return linear(blockName(layer, 'mlp.c_proj'), { x: wide, residual });
+        },
+        logits: (x) => linearPanels({ panels: inputs[panelsOf(table)], b: padMask(config), x }),
+      };
+    },
+    dispose: () => pack.dispose(),
+  };
+}
+
 /**
- * Weights that may change from one generation to the next: matrices [out, in], the biases after them [out, 1]. With few rows, a
+ * Matrices [out, in], the biases after them [out, 1]. With few rows, a
  * product that has the weight first runs up to twice as fast (`linearColumns`); the copy that it takes is made once for many
  * steps.
  */
-export async function streamedWeights(engine: Engine, config: TransformerConfig): Promise<StepWeights> {
+async function columnWeights(engine: Engine, config: TransformerConfig): Promise<StepWeights> {
   const layout = transformerLayout(config, 'lm');
   const matrices = layout.entries.filter(({ name }) => isMatrix(name));
   const biases = layout.entries.filter(({ name }) => isBias(name));
@@ -68,10 +114,10 @@ export async function streamedWeights(engine: Engine, config: TransformerConfig)
       const columns = (name: string, x: tf.Tensor, transposed = false): tf.Tensor =>
         linearColumns({ w: inputs[`${name}.weight`], b: inputs[`${name}.bias`], x, transposed }); // [out, N]
       return {
-        project: (name, x) => tf.transpose(columns(name, x)),
-        mlp: (layer, x) => {
+        project: (name, x, residual) => withResidual(tf.transpose(columns(name, x)), residual),
+        mlp: (layer, x, residual) => {
           const wide = gelu(columns(blockName(layer, 'mlp.c_fc'), x)); // [4C, N]
-          return tf.transpose(columns(blockName(layer, 'mlp.c_proj'), wide, true));
+          return withResidual(tf.transpose(columns(blockName(layer, 'mlp.c_proj'), wide, true)), residual);
         },
         logits: (x) => {
           const b = tf.reshape(padMask(config), [config.vocabSize, 1]);
@@ -82,6 +128,8 @@ export async function streamedWeights(engine: Engine, config: TransformerConfig)
     dispose: () => transpose.dispose(),
   };
 }
+
+const withResidual = (x: tf.Tensor, residual: tf.Tensor | undefined): tf.Tensor => (residual ? tf.add(residual, x) : x);
 
 /** These weights, their matrices in 8 bits; a step then reads a quarter of the bytes. They are part of what is compiled. */
 export function int8Weights(config: TransformerConfig, frozen: Parameters): StepWeights {
@@ -101,11 +149,12 @@ export function int8Weights(config: TransformerConfig, frozen: Parameters): Step
     signature: Object.fromEntries(fed.map(({ name, shape }) => [name, specOf(shape)])),
     load: ({ views }) => Promise.resolve(Object.fromEntries(fed.map(({ name }) => [name, views[name]]))),
     maps: (inputs) => {
-      const project: StepMaps['project'] = (name, x) =>
-        linearInt8({ x, w: matrices.get(`${name}.weight`)!, b: inputs[`${name}.bias`] });
+      const project: StepMaps['project'] = (name, x, residual) =>
+        withResidual(linearInt8({ x, w: matrices.get(`${name}.weight`)!, b: inputs[`${name}.bias`] }), residual);
       return {
         project,
-        mlp: (layer, x) => project(blockName(layer, 'mlp.c_proj'), gelu(project(blockName(layer, 'mlp.c_fc'), x))),
+        mlp: (layer, x, residual) =>
+          project(blockName(layer, 'mlp.c_proj'), gelu(project(blockName(layer, 'mlp.c_fc'), x)), residual),
         logits: (x) => linearInt8({ x, w: matrices.get(table)!, b: padMask(config) }),
       };
     },

@@ -39,8 +39,17 @@ export interface CompiledFunction {
   run(feeds: Buffers, into?: Buffers): Promise<Record<string, TypedArray>>;
   /** The same on the calling thread: for calls so short that handing them to another thread would cost a good part. */
   runSync(feeds: Buffers, into?: Buffers): Record<string, TypedArray>;
+  /** The same arrays for many runs: they are checked once. */
+  bind(feeds: Buffers, into?: Buffers): BoundFunction;
   /** Releases native memory; while a run is in flight, as soon as it ends. */
   dispose(): void;
+}
+
+/** A compiled function and the arrays that it reads and writes. */
+export interface BoundFunction {
+  readonly results: Readonly<Record<string, TypedArray>>;
+  run(): Promise<void>;
+  runSync(): void;
 }
 
 /** A function to compile, its options resolved. */
@@ -110,9 +119,13 @@ export function compiledFunction(description: Description, session: Session): Co
     return buffer;
   };
 
-  const begin = (feeds: Buffers, into: Buffers): RunArrays => {
+  const begin = (): void => {
     if (state === 'disposed' || disposeAfterRun) throw new Error(`"${name}" was disposed`);
     if (state === 'running') throw new Error(`"${name}" is running; await that run before the next one`);
+    state = 'running';
+  };
+
+  const check = (feeds: Buffers, into: Buffers): RunArrays => {
     checkNames(`"${name}": input`, inputs, feeds);
     checkNames(`"${name}": output`, outputs, into);
     const fed = inputPorts.map((port) => {
@@ -126,7 +139,6 @@ export function compiledFunction(description: Description, session: Session): Co
       if (!fits(port.spec, port.size, array)) throw misfit(`"${name}": output "${port.name}"`, port.spec, array);
       return array;
     });
-    state = 'running';
     return { inputs: fed, outputs: targets };
   };
 
@@ -145,26 +157,41 @@ export function compiledFunction(description: Description, session: Session): Co
     if (disposeAfterRun) dispose();
   };
 
+  const bind = (feeds: Buffers, into: Buffers = {}): BoundFunction => {
+    const arrays = check(feeds, into);
+    return {
+      results: named(arrays),
+      async run() {
+        begin();
+        try {
+          await session.run(arrays);
+        } finally {
+          end();
+        }
+      },
+      runSync() {
+        begin();
+        try {
+          session.runSync(arrays);
+        } finally {
+          end();
+        }
+      },
+    };
+  };
   return {
     outputs,
     dispose,
-    async run(feeds, into = {}) {
-      const arrays = begin(feeds, into);
-      try {
-        await session.run(arrays);
-      } finally {
-        end();
-      }
-      return named(arrays);
+    bind,
+    async run(feeds, into) {
+      const bound = bind(feeds, into);
+      await bound.run();
+      return bound.results;
     },
-    runSync(feeds, into = {}) {
-      const arrays = begin(feeds, into);
-      try {
-        session.runSync(arrays);
-      } finally {
-        end();
-      }
-      return named(arrays);
+    runSync(feeds, into) {
+      const bound = bind(feeds, into);
+      bound.runSync();
+      return bound.results;
     },
   };
 }

@@ -7,8 +7,11 @@ import { gelu } from './primitives/gelu';
 import { layerNorm } from './primitives/layer-norm';
 import { entropy } from './primitives/entropy';
 import { linear } from './primitives/linear';
+import { linearPanels, packPanels } from './primitives/linear-panels';
+import { sample } from './primitives/sample';
 import { linearColumns } from './primitives/linear-columns';
 import { linearInt8 } from './primitives/linear-int8';
+import { selfAttention } from './primitives/self-attention';
 import { quantizeMatrix } from './quantize';
 import type { LogitsOptions } from './primitives/logits';
 import { tokenLogprobs } from './primitives/token-logprobs';
@@ -98,6 +101,19 @@ const differentiated =
   ({ x }: Tensors) =>
     tf.grad((t) => tf.sum(tf.square(fn(t))))(x);
 
+/** A prompt of rows of different length, and one position more: what lies in the cache shows in its result only. */
+const cache = float(2, 2, 16, 8);
+const decoding: ConformanceCase = {
+  fn: ({ prompt, next, pastK, pastV }) => {
+    const ints = (...values: number[]): tf.Tensor => tf.tensor1d(values, 'int32');
+    const first = cachedAttention({ qkv: prompt, pastK, pastV, lengths: ints(3, 1), total: ints(3) });
+    const caches = { pastK: first.presentK, pastV: first.presentV };
+    const { y } = cachedAttention({ qkv: next, ...caches, lengths: ints(4, 2), total: ints(4) });
+    return [tf.slice(first.y, [0, 0, 0], [1, 3, 16]), y];
+  },
+  inputs: { prompt: float(2, 3, 48), next: float(2, 1, 48), pastK: cache, pastV: cache },
+};
+
 /** Rows shorter and longer than a vector, with and without a rest, and rows in several blocks. */
 const matrices = [[3, 6], [2, 3, 8], [21, 7], [5, 84], [9, 128], [300, 131]] as const; // prettier-ignore
 
@@ -138,16 +154,38 @@ const logits = (
     })),
   );
 
-const cache = float(2, 2, 6, 8);
-const attention: Pick<ConformanceCase, 'fn' | 'range'> = {
-  fn: ({ qkv, pastK, pastV }) => {
-    const prompt = { lengths: tf.tensor1d([3, 1], 'int32'), total: tf.tensor1d([3], 'int32') };
-    const { presentK, presentV } = cachedAttention({ qkv, pastK, pastV, ...prompt });
-    // Padding leaves nothing that is defined: only the valid positions are compared.
-    const valid = tf.tensor([1, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0], [2, 1, 6, 1]);
-    return [tf.mul(presentK, valid), tf.mul(presentV, valid)];
+const panels = (
+  [
+    ['inputs first', float(5, 37), 37, undefined],
+    ['outputs first', float(37, 5), 37, 'gelu'],
+    ['inputs first', float(20, 64), 64, 'gelu'],
+    ['outputs first', float(64, 20), 64, undefined],
+  ] as const
+).map(([order, w, outputs, activation]): ConformanceCase => ({
+  fn: ({ x, w, b, residual }) => [
+    linearPanels({ x, panels: packPanels(w, order), b, activation }),
+    linearPanels({ x, panels: packPanels(w, order), b, activation, residual }),
+  ],
+  inputs: {
+    x: float(17, order === 'inputs first' ? w.shape[0] : w.shape[1]),
+    w,
+    b: float(outputs),
+    residual: float(17, outputs),
   },
-};
+}));
+
+/** [B, H, T, D]: parts and multiples of blocks and vectors. */
+const attentionShapes = [
+  [2, 3, 5, 4],
+  [1, 1, 1, 3],
+  [2, 1, 16, 8],
+  [1, 2, 33, 32],
+  [2, 2, 64, 16],
+  [1, 2, 77, 20],
+  [1, 1, 100, 64],
+  [1, 1, 47, 72],
+  [1, 1, 8, 37],
+] as const;
 
 /** Whole numbers of which the largest of each block is 127 are what they are in 8 bits. */
 function wholeNumbers(inputs: number): ConformanceCase {
@@ -368,12 +406,19 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
     },
   ],
 
-  PavlovCachedAttention: [
-    {
-      ...attention,
-      inputs: { qkv: float(2, 3, 48), pastK: cache, pastV: cache },
+  PavlovCachedAttention: [decoding],
+  PavlovFillCache: [decoding],
+  PavlovStepAttention: [decoding],
+  PavlovPackMatrix: panels,
+  PavlovLinearPanels: panels,
+  PavlovSample: [7, 100].map((vocabulary) => ({
+    fn: ({ logits, uniforms }) => {
+      const { tokens, shifted, totals } = sample({ logits, uniforms });
+      return [tokens, shifted, totals];
     },
-  ],
+    inputs: { logits: float(20, vocabulary), uniforms: float(20) },
+    range: [0, 0.99],
+  })),
   PavlovGelu: unary(gelu, [-6, 6]),
   PavlovGeluGradient: [{ fn: differentiated(gelu), inputs: { x: float(50) }, range: [-6, 6] }],
   PavlovLayerNorm: layerNorms((x, g, b) => layerNorm(x, g, b)),
@@ -404,6 +449,15 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
     { fn: ({ x }) => entropy(x), inputs: { x: float(4, 9) }, range: [-20, 20] },
     { fn: differentiated(entropy), inputs: { x: float(4, 9) } },
   ],
+  PavlovSelfAttention: attentionShapes.map(([batch, heads, length, size]) => ({
+    fn: ({ qkv }) => selfAttention({ qkv, heads, length }),
+    inputs: { qkv: float(batch * length, 3 * heads * size) },
+  })),
+  PavlovSelfAttentionGradient: attentionShapes.map(([batch, heads, length, size]) => ({
+    fn: ({ qkv }) => tf.grad((x) => tf.sum(tf.square(selfAttention({ qkv: x, heads, length }))))(qkv),
+    inputs: { qkv: float(batch * length, 3 * heads * size) },
+    range: [-2, 2],
+  })),
   PavlovMatMul: [
     {
       fn: ({ q, k, v }) => causalAttention({ q, k, v }),

@@ -4,9 +4,9 @@ import { createEngine } from './engine';
 import { gradientBuffers, gradientOutputs, gradientsOf } from './gradients';
 import { allocateParameters, layoutParameters, parameterSignature } from './parameters';
 import { embedding } from './primitives/embedding';
-import { causalAttention } from './primitives/causal-attention';
 import { gelu } from './primitives/gelu';
 import { layerNorm } from './primitives/layer-norm';
+import { selfAttention } from './primitives/self-attention';
 import { tokenLogprobs } from './primitives/token-logprobs';
 import { tf } from './tf';
 
@@ -40,9 +40,7 @@ async function train({ threads, vocabulary: V }: Setting): Promise<string> {
     ({ inputs, targets, ...parameters }) => {
       const { loss, gradients } = gradientsOf((p) => {
         const x = layerNorm(embedding(p.table, inputs), p.gamma, p.beta); // [B·T, C]
-        const heads = tf.transpose(tf.reshape(tf.matMul(x, p.mix), [B, T, 3, H, D]), [2, 0, 3, 1, 4]);
-        const [q, k, v] = tf.unstack(heads); // [B, H, T, D]
-        const y = tf.reshape(tf.transpose(causalAttention({ q, k, v }), [0, 2, 1, 3]), [B * T, C]);
+        const y = selfAttention({ qkv: tf.matMul(x, p.mix), heads: H, length: T }); // [B·T, C]
         const hidden = tf.add(x, tf.matMul(gelu(tf.add(tf.matMul(tf.add(x, y), p.up), p.bias)), p.down));
         const logits = tf.matMul(hidden, p.table, false, true); // [B·T, V]
         return { loss: tf.neg(tf.mean(tokenLogprobs(logits, targets))) as tf.Scalar };

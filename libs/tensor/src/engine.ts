@@ -119,7 +119,7 @@ function onnxCompiler(
   }: { threads: number; profileFolder: string | undefined; extension: VectorExtension | undefined },
 ): Compiler {
   return async (source) => {
-    const { model, outputs } = trace(source, extension);
+    const { model, outputs } = trace(source, { extension, threads });
     const description = { ...source, outputs };
     checkInPlace(description);
     const session = await binding.createSession({

@@ -1,6 +1,6 @@
 export { tf } from './tf';
 export { createEngine, type BackendName, type Engine, type EngineOptions } from './engine';
-export type { CompiledFunction, CompileOptions, TensorFunction } from './compile';
+export type { BoundFunction, CompiledFunction, CompileOptions, TensorFunction } from './compile';
 export type { Buffers, DType, Signature, TensorSpec, TypedArray } from './signature';
 export {
   allocateParameters,
@@ -17,10 +17,13 @@ export { gelu } from './primitives/gelu';
 export { softmax } from './primitives/softmax';
 export { linear } from './primitives/linear';
 export { linearColumns, type LinearColumnsInput } from './primitives/linear-columns';
+export { linearPanels, packPanels, type LinearPanelsInput, type MatrixOrder } from './primitives/linear-panels';
+export { sample, type Sample } from './primitives/sample';
 export { linearInt8 } from './primitives/linear-int8';
 export { quantizeMatrix, dequantizeMatrix, type QuantizedMatrix } from './quantize';
 export { embedding } from './primitives/embedding';
 export { causalAttention } from './primitives/causal-attention';
+export { selfAttention, type SelfAttentionInput } from './primitives/self-attention';
 export { cachedAttention, type CachedAttentionInput, type CachedAttentionOutput } from './primitives/cached-attention';
 export { tokenLogprobs } from './primitives/token-logprobs';
 export { exclusion, type LogitsOptions } from './primitives/logits';

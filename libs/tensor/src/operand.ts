@@ -2,6 +2,7 @@ import { type Kernel, type VectorExtension } from '@pavlov/kernels';
 import { tf } from './tf';
 import { Graph, type NodeOptions } from './graph';
 import { type ElementType, elementTypes } from './onnx-encode';
+import { sizeOf } from './signature';
 
 /**
  * A tensor while tracing. `value` names what the graph holds: a tensor of `valueShape` that broadcasts to `shape`. The two
@@ -46,9 +47,17 @@ const arrayTypes = { float32: Float32Array, int32: Int32Array, bool: Uint8Array 
 /** What kernel rules build with: an ONNX graph in terms of operands. */
 export class GraphBuilder {
   readonly graph = new Graph();
+  /** What was reshaped, by the name of the result. */
+  private readonly origins = new Map<string, Operand>();
 
-  /** @param extension What kernels of our own are assembled for; undefined where there are none, and ONNX's operators do all. */
-  constructor(readonly extension: VectorExtension | undefined) {}
+  /**
+   * @param extension What kernels of our own are assembled for; undefined where there are none, and ONNX's operators do all.
+   * @param threads Threads that will compute the graph. What it computes does not depend on it.
+   */
+  constructor(
+    readonly extension: VectorExtension | undefined,
+    readonly threads: number,
+  ) {}
 
   /** A node computed by a kernel of our own; gives all its outputs. */
   kernel(kernel: Kernel, inputs: readonly Operand[]): Operand[] {
@@ -83,6 +92,16 @@ export class GraphBuilder {
     return { shape, dtype, value, valueShape: operands.map((operand) => operand.valueShape).reduce(broadcastShape) };
   }
 
+  /** The same elements in another shape; from what `x` was before, if that was another shape already. */
+  reshape(x: Operand, shape: readonly number[]): Operand {
+    const known = sameShape(x.shape, x.valueShape) ? this.origins.get(x.value) : undefined;
+    const origin = known ?? x;
+    if (sameShape(origin.shape, shape)) return origin;
+    const reshaped = this.node('Reshape', [origin, this.graph.int64s(shape)], { shape, dtype: x.dtype });
+    this.origins.set(reshaped.value, origin);
+    return reshaped;
+  }
+
   cast(x: Operand, dtype: tf.DataType): Operand {
     if (x.dtype === dtype) return x;
     if (x.uniform !== undefined && dtype === 'float32') return this.uniform(x.uniform, { shape: x.shape, dtype });
@@ -111,3 +130,15 @@ export class GraphBuilder {
     return this.stored(this.graph.constant(bytes, { shape: spec.shape, type }), spec);
   }
 }
+
+/** For rules that have no other form than a kernel of our own: primitives ask `hasKernels` before they use them. */
+export function extensionOf(builder: GraphBuilder): VectorExtension {
+  if (!builder.extension) throw new Error('There are no kernels of our own on this machine');
+  return builder.extension;
+}
+
+/** A tensor as rows of its last axis. */
+export const matrixOf = ({ shape }: Operand): { rows: number; columns: number } => ({
+  rows: sizeOf(shape.slice(0, -1)),
+  columns: shape.at(-1)!,
+});

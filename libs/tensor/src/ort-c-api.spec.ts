@@ -36,7 +36,7 @@ it.each(['c-api', 'node'] as const)(
   async (binding) => {
     const profileFolder = await mkdtemp(join(tmpdir(), 'pavlov-profile-'));
     const spec = { shape: [4, 4], dtype: 'float32' } as const;
-    const engine = await createEngine({ threads: 1, binding, profileFolder });
+    const engine = await createEngine({ threads: 1, binding, kernels: 'none', profileFolder });
     const fn = await engine.compile(({ x }) => ({ y: tf.matMul(x, x) }), { x: spec }, { name: 'square' });
     await fn.run({ x: new Float32Array(16) });
     engine.dispose();

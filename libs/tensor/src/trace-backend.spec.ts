@@ -5,10 +5,11 @@ import { tf } from './tf';
 import { trace } from './trace-backend';
 
 const row = () => tf.tensor1d(Array.from({ length: 128 }, (_, i) => i));
+const target = { extension: undefined, threads: 1 };
 const matrix = { shape: [64, 128], dtype: 'float32' } as const;
 
 const record = (fn: TensorFunction) =>
-  trace({ name: 'test', fn, inputs: { x: matrix }, constants: {}, inPlace: {} }, undefined).model;
+  trace({ name: 'test', fn, inputs: { x: matrix }, constants: {}, inPlace: {} }, target).model;
 
 /** Operators of the graph, without the Identity that names each output. */
 const operators = (fn: TensorFunction): string[] =>
@@ -45,7 +46,7 @@ describe('the recorded graph', () => {
 
   it('takes names that look like its own', () => {
     const fn: TensorFunction = ({ Tanh_0: x }) => ({ Tanh_0: tf.tanh(x) });
-    const model = trace({ name: 'test', fn, inputs: { Tanh_0: matrix }, constants: {}, inPlace: {} }, undefined).model;
+    const model = trace({ name: 'test', fn, inputs: { Tanh_0: matrix }, constants: {}, inPlace: {} }, target).model;
     const names = [...model.inputs.map(({ name }) => name), ...model.nodes.flatMap(({ outputs }) => outputs)];
     expect(new Set(names).size).toBe(names.length);
   });

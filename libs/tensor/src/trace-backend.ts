@@ -161,15 +161,22 @@ export function runTraced(
   return Array.isArray(result) ? result : [result];
 }
 
+/** What will run the graph. */
+export interface TraceTarget {
+  /** Of kernels of our own; undefined where there are none. */
+  readonly extension: VectorExtension | undefined;
+  readonly threads: number;
+}
+
 /**
  * Runs `fn` once, recording what it computes. Throws where `fn` reads the value of a tensor, uses an op that has no rule,
  * or returns something other than float32 and int32 tensors. Kernels of our own are used where there is an extension for them.
  */
-export function trace(source: Source, extension: VectorExtension | undefined): Trace {
+export function trace(source: Source, { extension, threads }: TraceTarget): Trace {
   const tracer = traceBackend();
   if (tracer.builder) throw new Error('compile() was called inside a function that is being compiled');
   const previous = tf.engine().backendName;
-  const builder = new GraphBuilder(extension);
+  const builder = new GraphBuilder(extension, threads);
   tracer.builder = builder;
   try {
     void tf.setBackend(backendName);

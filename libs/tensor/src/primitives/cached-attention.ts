@@ -1,10 +1,14 @@
 import { tf } from '../tf';
-import { isTracing, runTraced } from '../trace-backend';
+import { hasKernels, isTracing, runTraced } from '../trace-backend';
+import { selfAttention } from './self-attention';
 
 export interface CachedAttentionInput {
   /** Queries, keys and values of the new positions side by side, [B, T, 3·H·D]. */
   readonly qkv: tf.Tensor;
-  /** Keys and values so far, [B, H, L, D], L being the longest sequence that the cache can hold. */
+  /**
+   * Keys and values so far, [B, H, L, D], L being the longest sequence that the cache can hold, a multiple of 16. How they lie in
+   * there is the business of the backend.
+   */
   readonly pastK: tf.Tensor;
   readonly pastV: tf.Tensor;
   /** Valid positions of each row after this call, int32 [B]. */
@@ -24,14 +28,30 @@ export interface CachedAttentionOutput {
 /**
  * Causal attention of new positions to a cache of earlier ones; forward only. Either a prompt, T = `total`, right-padded and
  * with rows of different `lengths` (results at padding are meaningless, and what they leave in the cache is overwritten before
- * it is read), or T new positions in every row, which then end at `lengths`. D must be a multiple of 8 (ONNX Runtime's rule).
+ * it is read), or one new position in every row, the last of its `lengths`. D must be a multiple of 8 (ONNX Runtime's rule).
  */
 export function cachedAttention(input: CachedAttentionInput): CachedAttentionOutput {
   const size = input.pastK.shape.at(-1)!;
   if (size % 8 !== 0) throw new RangeError(`cachedAttention needs heads of a multiple of 8 in width, not ${size}`);
+  if (input.pastK.shape[2]! % 16 !== 0)
+    throw new RangeError('cachedAttention needs a cache of a multiple of 16 positions');
   if (!isTracing()) return composed(input);
+  if (hasKernels()) return withKernels(input);
   const [y, presentK, presentV] = runTraced('PavlovCachedAttention', { ...input });
   return { y, presentK, presentV };
+}
+
+function withKernels({ qkv, pastK, pastV, lengths }: CachedAttentionInput): CachedAttentionOutput {
+  const [rows, heads, , size] = pastK.shape;
+  const [, time, wide] = qkv.shape as [number, number, number];
+  const flat = tf.reshape(qkv, [rows * time, wide]);
+  if (time === 1) {
+    const [y, presentK, presentV] = runTraced('PavlovStepAttention', { qkv: flat, pastK, pastV, lengths });
+    return { y: tf.reshape(y, [rows, 1, heads * size]), presentK, presentV };
+  }
+  const [presentK, presentV] = runTraced('PavlovFillCache', { qkv: flat, pastK, pastV }, { time });
+  const y = selfAttention({ qkv: flat, heads, length: time });
+  return { y: tf.reshape(y, [rows, time, heads * size]), presentK, presentV };
 }
 
 const masked = -1e9;

@@ -11,6 +11,7 @@ import { entropy } from './entropy';
 import { gelu } from './gelu';
 import { layerNorm } from './layer-norm';
 import { linear } from './linear';
+import { selfAttention } from './self-attention';
 import { softmax } from './softmax';
 import { tokenLogprobs } from './token-logprobs';
 
@@ -43,6 +44,15 @@ const primitives: Primitive[] = [
     fn: ({ q, k, v }) => causalAttention({ q, k, v }),
     inputs: { q: [2, 2, 4, 3], k: [2, 2, 4, 3], v: [2, 2, 4, 3] },
   },
+  ...[
+    [2, 2, 5, 3],
+    [1, 1, 35, 4],
+    [2, 1, 9, 17],
+  ].map(([batch, heads, length, size]) => ({
+    name: `selfAttention, T = ${length}, D = ${size}`,
+    fn: ({ qkv }: Record<string, tf.Tensor>) => selfAttention({ qkv, heads, length }),
+    inputs: { qkv: [batch * length, 3 * heads * size] },
+  })),
   { name: 'tokenLogprobs', fn: ({ x }) => tokenLogprobs(x, few()), inputs: { x: [6, 5] } },
   {
     name: 'tokenLogprobs at a temperature, without an id',

@@ -1,31 +1,12 @@
-import {
-  geluGradientKernel,
-  geluKernel,
-  layerNormGradientKernel,
-  layerNormKernel,
-  type VectorExtension,
-} from '@pavlov/kernels';
-import type { GraphBuilder, Operand } from '../operand';
-import { sizeOf } from '../signature';
+import { geluGradientKernel, geluKernel, layerNormGradientKernel, layerNormKernel } from '@pavlov/kernels';
+import { extensionOf, matrixOf } from '../operand';
 import type { Rules } from './kernels';
-import { matMul, reshape } from './matmul';
+import { gemm, matMul, reshape } from './matmul';
 
 // prettier-ignore
 type Name =
   | 'PavlovAddAt' | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLayerNormGradient' | 'PavlovLogSoftmax' | 'PavlovMatMul'
   | 'PavlovGeluGradient' | 'PavlovLinear' | 'PavlovLinearColumns' | 'PavlovLinearInt8' | 'PavlovTakeLast';
-
-/** For rules that have no other form than a kernel of our own: primitives ask `hasKernels` before they use them. */
-export function kernelsOf(builder: GraphBuilder): VectorExtension {
-  if (!builder.extension) throw new Error('There are no kernels of our own on this machine');
-  return builder.extension;
-}
-
-/** A tensor as rows of its last axis. */
-export const matrixOf = ({ shape }: Operand): { rows: number; columns: number } => ({
-  rows: sizeOf(shape.slice(0, -1)),
-  columns: shape.at(-1)!,
-});
 
 /** Kernels of our own: what ONNX Runtime does in one operator and tfjs in several. See primitives/ for what they compute. */
 export const fusedRules: Rules<Name> = {
@@ -54,7 +35,7 @@ export const fusedRules: Rules<Name> = {
   },
 
   PavlovLayerNormGradient: ({ x, dy, gamma, mean, inverseDeviation }, _, builder) => {
-    const kernel = layerNormGradientKernel(kernelsOf(builder), matrixOf(x));
+    const kernel = layerNormGradientKernel(extensionOf(builder), matrixOf(x));
     const [dx, dGamma, dBeta] = builder.kernel(kernel, [x, dy, gamma, mean, inverseDeviation]);
     return [reshape(builder, dx, x.shape), dGamma, dBeta];
   },
@@ -65,13 +46,15 @@ export const fusedRules: Rules<Name> = {
       : builder.node('Gelu', [x], { shape: x.shape, dtype: 'float32', attributes: { approximate: 'tanh' } }),
 
   PavlovGeluGradient: ({ x, dy }, _, builder) =>
-    builder.kernel(geluGradientKernel(kernelsOf(builder), x.shape), [x, dy]),
+    builder.kernel(geluGradientKernel(extensionOf(builder), x.shape), [x, dy]),
 
   PavlovLogSoftmax: ({ x }, _, builder) =>
     builder.node('LogSoftmax', [x], { shape: x.shape, dtype: 'float32', attributes: { axis: -1 } }),
 
   PavlovLinear: ({ x, w, b }, _, builder) =>
-    builder.node('Gemm', [x, w, b], { shape: [x.shape[0], w.shape[1]], dtype: 'float32' }),
+    builder.extension
+      ? gemm(builder, [x, w, b], { rows: x.shape[0], columns: w.shape[1], depth: w.shape[0], bias: true })
+      : builder.node('Gemm', [x, w, b], { shape: [x.shape[0], w.shape[1]], dtype: 'float32' }),
 
   PavlovLinearColumns: ({ w, b, x }, { transposed }, builder) =>
     builder.node('Gemm', [w, x, b], {

@@ -1,4 +1,4 @@
-import type { LogitsSpec } from '@pavlov/kernels';
+import type { LogitsSpec, MatrixSpec } from '@pavlov/kernels';
 import type { tf } from '../tf';
 import type { GraphBuilder, Operand } from '../operand';
 import type { QuantizedMatrix } from '../quantize';
@@ -6,6 +6,12 @@ import type { QuantizedMatrix } from '../quantize';
 interface Kernel<Inputs, Attributes = unknown> {
   readonly inputs: Inputs;
   readonly attributes: Attributes;
+}
+
+/** H and T. */
+export interface SelfAttentionAttributes {
+  readonly heads: number;
+  readonly length: number;
 }
 
 type Unary = Kernel<{ x: Operand }>;
@@ -87,10 +93,22 @@ export type Kernels = Record<UnaryKernel, Unary> &
     PavlovLayerNorm: Kernel<{ x: Operand; gamma: Operand; beta: Operand }, { epsilon: number }>;
     PavlovLayerNormGradient: Kernel<Record<'x' | 'dy' | 'gamma' | 'mean' | 'inverseDeviation', Operand>>;
     PavlovMatMul: Kernel<{ a: Operand; b: Operand }, tf.BatchMatMulAttrs & { alpha: number }>;
+    PavlovFillCache: Kernel<Record<'qkv' | 'pastK' | 'pastV', Operand>, { time: number }>;
+    PavlovLinearPanels: Kernel<
+      { x: Operand; panels: Operand; b: Operand; residual?: Operand },
+      { outputs: number; activation: 'gelu' | undefined }
+    >;
+    PavlovPackMatrix: Kernel<{ w: Operand }, { order: MatrixOrder }>;
+    PavlovSample: Kernel<{ logits: Operand; uniforms: Operand }>;
+    PavlovStepAttention: Kernel<Record<'qkv' | 'pastK' | 'pastV' | 'lengths', Operand>>;
+    PavlovSelfAttention: Kernel<{ qkv: Operand }, SelfAttentionAttributes>;
+    PavlovSelfAttentionGradient: Kernel<Record<'qkv' | 'y' | 'statistics' | 'dy', Operand>, SelfAttentionAttributes>;
     PavlovTakeLast: Kernel<{ x: Operand; indices: Operand }>;
     PavlovTokenLogprobs: FromLogits<'targets'>;
     PavlovTokenLogprobsGradient: FromLogits<'targets' | 'statistics' | 'dy'>;
   };
+
+type MatrixOrder = MatrixSpec['order'];
 
 export type KernelName = keyof Kernels;
 

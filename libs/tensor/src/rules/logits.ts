@@ -4,7 +4,7 @@ import {
   tokenLogprobsGradientKernel,
   tokenLogprobsKernel,
 } from '@pavlov/kernels';
-import { kernelsOf, matrixOf } from './fused';
+import { extensionOf, matrixOf } from '../operand';
 import type { Rules } from './kernels';
 
 type Name = 'PavlovEntropy' | 'PavlovEntropyGradient' | 'PavlovTokenLogprobs' | 'PavlovTokenLogprobsGradient';
@@ -12,10 +12,10 @@ type Name = 'PavlovEntropy' | 'PavlovEntropyGradient' | 'PavlovTokenLogprobs' | 
 /** What is made of logits without ever writing their softmax down. */
 export const logitsRules: Rules<Name> = {
   PavlovEntropy: ({ logits, temperature }, { excluded }, builder) =>
-    builder.kernel(entropyKernel(kernelsOf(builder), { ...matrixOf(logits), excluded }), [logits, temperature]),
+    builder.kernel(entropyKernel(extensionOf(builder), { ...matrixOf(logits), excluded }), [logits, temperature]),
 
   PavlovEntropyGradient: ({ logits, temperature, value, statistics, dy }, { excluded }, builder) =>
-    builder.kernel(entropyGradientKernel(kernelsOf(builder), { ...matrixOf(logits), excluded }), [
+    builder.kernel(entropyGradientKernel(extensionOf(builder), { ...matrixOf(logits), excluded }), [
       logits,
       temperature,
       value,
@@ -24,14 +24,14 @@ export const logitsRules: Rules<Name> = {
     ]),
 
   PavlovTokenLogprobs: ({ logits, targets, temperature }, { excluded }, builder) =>
-    builder.kernel(tokenLogprobsKernel(kernelsOf(builder), { ...matrixOf(logits), excluded }), [
+    builder.kernel(tokenLogprobsKernel(extensionOf(builder), { ...matrixOf(logits), excluded }), [
       logits,
       targets,
       temperature,
     ]),
 
   PavlovTokenLogprobsGradient: ({ logits, targets, temperature, statistics, dy }, { excluded }, builder) =>
-    builder.kernel(tokenLogprobsGradientKernel(kernelsOf(builder), { ...matrixOf(logits), excluded }), [
+    builder.kernel(tokenLogprobsGradientKernel(extensionOf(builder), { ...matrixOf(logits), excluded }), [
       logits,
       targets,
       temperature,

@@ -1,10 +1,11 @@
+import { gemmKernel, type GemmSpec } from '@pavlov/kernels';
 import { broadcastShape, type GraphBuilder, type Operand, sameShape } from '../operand';
 import { sizeOf } from '../signature';
 import type { Rules } from './kernels';
 
 /**
- * Matrix product with optional transposition and no copies: `Gemm` for one matrix each, ONNX Runtime's `FusedMatMul` for
- * batches.
+ * Matrix product with optional transposition and no copies: a kernel of our own or `Gemm` for one matrix each,
+ * ONNX Runtime's `FusedMatMul` for batches.
  */
 export function matMul(
   builder: GraphBuilder,
@@ -20,6 +21,10 @@ export function matMul(
     return builder.node('FusedMatMul', [a, b], { shape, dtype: a.dtype, domain: 'com.microsoft', attributes: flags });
   }
   const matrices = [a, b].map((x) => reshape(builder, x, x.shape.slice(-2)));
+  if (builder.extension && alpha === 1) {
+    const depth = a.shape.at(transposeA ? -2 : -1)!;
+    return reshape(builder, gemm(builder, matrices, { rows, columns, depth, transposeA, transposeB }), shape);
+  }
   return reshape(
     builder,
     builder.node('Gemm', matrices, { shape: [rows, columns], dtype: a.dtype, attributes: flags }),
@@ -27,11 +32,16 @@ export function matMul(
   );
 }
 
+/** By a kernel of our own: A, B and perhaps a bias. */
+export function gemm(builder: GraphBuilder, factors: readonly Operand[], spec: Omit<GemmSpec, 'threads'>): Operand {
+  return builder.kernel(gemmKernel(builder.extension!, { ...spec, threads: builder.threads }), factors)[0];
+}
+
 /** The same elements in another shape. */
 export function reshape(builder: GraphBuilder, x: Operand, shape: readonly number[]): Operand {
   if (sameShape(x.shape, shape)) return x;
   if (x.uniform !== undefined) return builder.uniform(x.uniform, { shape, dtype: x.dtype });
-  return builder.node('Reshape', [x, builder.graph.int64s(shape)], { shape, dtype: x.dtype });
+  return builder.reshape(x, shape);
 }
 
 export const matMulRules: Rules<'BatchMatMul'> = {

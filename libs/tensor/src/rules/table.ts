@@ -1,3 +1,5 @@
+import { attentionRules } from './attention';
+import { decodingRules } from './decoding';
 import { elementwiseRules } from './elementwise';
 import { fusedRules } from './fused';
 import { gatherRules } from './gather';
@@ -15,5 +17,7 @@ export const rules: Rules<KernelName> = {
   ...shapeRules,
   ...gatherRules,
   ...fusedRules,
+  ...attentionRules,
+  ...decodingRules,
   ...logitsRules,
 };

@@ -1,0 +1,182 @@
+/**
+ * A linear map of few rows, y = act(x W + b) + r, on a matrix laid out in panels (`packMatrixKernel`): what a decoding step does.
+ * Such a product is bound by reading the matrix, so each panel is read once for all rows, and the next is fetched meanwhile.
+ */
+import { type Assembler } from '../assembler';
+import { type Label, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, type VectorExtension } from '../encoding'; // prettier-ignore
+import { assembleKernel, type Kernel } from '../kernel';
+import { emitProduct, mostRows, sumAt } from '../tile';
+import { emitGeluGate } from './gelu';
+import { type Panel } from './packing';
+import { panelsOf } from './panels';
+
+export interface LinearRowsSpec {
+  readonly rows: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Of x W + b. */
+  readonly activation?: 'gelu';
+  /** Whether r [rows, outputs] is added in the end. */
+  readonly residual?: boolean;
+  readonly threads: number;
+}
+
+/** Bytes of the matrix that a task should have. */
+const taskBytes = 128 * 1024;
+/** Tasks for each thread at most: one that is held up leaves the others something to do. */
+const tasksPerThread = 8;
+/** Bytes ahead, well within a page of what the hardware fetches by itself. */
+const prefetch = 2048;
+
+/** (x [rows, inputs], panels, b [outputs], r where there is one) → y [rows, outputs] */
+export function linearRowsKernel(extension: VectorExtension, spec: LinearRowsSpec): Kernel {
+  const { rows, inputs, outputs, threads, residual = false } = spec;
+  const { panel, count, last, bytes } = panelsOf(extension, spec);
+  const panels = count + (last ? 1 : 0);
+  const wanted = Math.ceil((panels * bytes) / taskBytes);
+  const most = Math.min(panels, Math.max(threads, Math.min(wanted, threads * tasksPerThread)));
+  const own = Math.ceil(panels / most);
+  const tasks = Math.ceil(panels / own);
+  const width = bytes / inputs;
+  const rowTiles = rowTilesOf(extension, rows);
+
+  const emit = (code: Assembler): void => {
+    const [next, done]: Label[] = [{}, {}];
+    [r8, r9, r10, r11, r12].slice(0, residual ? 5 : 4).forEach((register, i) => {
+      code.mov(register, { base: rdi, displacement: 8 * i });
+    });
+    const [x, matrix, bias] = [r8, r9, r10];
+    const y = residual ? r12 : r11;
+    // To the first panel of the task; r13 counts the panels that it has.
+    code.mulImmediate(rax, rsi, own * bytes);
+    code.addGpr(matrix, rax);
+    code.mulImmediate(rax, rsi, own * width);
+    for (const register of residual ? [bias, r11, r12] : [bias, r11]) code.addGpr(register, rax);
+    code.mulImmediate(r13, rsi, -own);
+    code.addImmediate(r13, panels);
+    const enough: Label = {};
+    code.compareImmediate(r13, own);
+    code.jumpIf('lessOrEqual', enough);
+    code.movImmediate(r13, own);
+    code.place(enough);
+    code.mulImmediate(r14, rsi, own); // number of the panel
+
+    const emitPanel = (one: Panel): void => {
+      code.mov(rbx, x);
+      code.movImmediate(rbp, 0); // offset of the rows in y and r
+      for (const [nth, { tileRows, times }] of rowTiles.entries()) {
+        const again: Label = {};
+        if (times > 1) code.movImmediate(r15, times);
+        code.place(again);
+        emitRows(code, { ...spec, panel: one, rows: tileRows, y, first: nth === 0 && times === 1 });
+        code.addImmediate(rbx, tileRows * inputs * 4);
+        code.addImmediate(rbp, tileRows * outputs * 4);
+        if (times > 1) {
+          code.addImmediate(r15, -1);
+          code.jumpIf('notEqual', again);
+        }
+      }
+    };
+    code.place(next);
+    if (last) {
+      const full: Label = {};
+      code.compareImmediate(r14, count);
+      code.jumpIf('notEqual', full);
+      emitPanel(last);
+      code.jump(done);
+      code.place(full);
+    }
+    emitPanel(panel);
+    code.addImmediate(matrix, bytes);
+    for (const register of residual ? [bias, r11, r12] : [bias, r11]) code.addImmediate(register, width);
+    code.addImmediate(r14, 1);
+    code.addImmediate(r13, -1);
+    code.jumpIf('notEqual', next);
+    code.place(done);
+  };
+  return assembleKernel(extension, {
+    name: 'LinearRows',
+    inputs: Array.from({ length: residual ? 4 : 3 }, () => 'float32' as const),
+    outputs: [{ type: 'float32', shape: [rows, outputs] }],
+    phases: [{ tasks, emit }],
+  });
+}
+
+/** Rows in tiles of equal size, but for the last. */
+function rowTilesOf(extension: VectorExtension, rows: number): { tileRows: number; times: number }[] {
+  const registers = extension === 'avx512' ? 32 : 16;
+  const most = mostRows({ registers }, 2);
+  const tileRows = Math.ceil(rows / Math.ceil(rows / most));
+  const rest = rows % tileRows;
+  return [{ tileRows, times: Math.floor(rows / tileRows) }, ...(rest > 0 ? [{ tileRows: rest, times: 1 }] : [])];
+}
+
+/** One tile: rows from rbx on, the panel at r9; y and r at the offset rbp. */
+function emitRows(
+  code: Assembler,
+  {
+    panel: { vectors, last },
+    rows,
+    inputs,
+    outputs,
+    activation,
+    residual,
+    y,
+    first,
+  }: LinearRowsSpec & { panel: Panel; y: number; first: boolean },
+): void {
+  const partial = last < code.lanes;
+  const mask = code.extension === 'avx512' ? 1 : code.registers - 1;
+  const isPartial = (vector: number): boolean => partial && vector === vectors - 1;
+  const place = (row: number, vector: number, base: number) => ({
+    base,
+    displacement: row * outputs * 4 + vector * code.lanes * 4,
+  });
+  if (partial) code.setMask(mask, last, rax);
+  for (let vector = 0; vector < vectors; vector++) {
+    const source = { base: r10, displacement: vector * code.lanes * 4 };
+    for (let row = 0; row < rows; row++) {
+      if (isPartial(vector)) code.loadMasked(sumAt({ vectors }, row, vector), source, mask);
+      else code.load(sumAt({ vectors }, row, vector), source);
+    }
+  }
+  code.mov(rdx, rbx);
+  code.mov(rsi, r9);
+  emitProduct(code, {
+    rows,
+    vectors,
+    left: { base: rdx, step: 4, rowStride: inputs * 4 },
+    right: { base: rsi, step: vectors * code.lanes * 4 },
+    depth: inputs,
+    depthIn: 'code',
+    counter: rcx,
+    ...(first && { prefetch }),
+  });
+  const temporary = rows * vectors;
+  code.lea(rdi, { base: y, index: rbp });
+  if (residual) code.lea(rsi, { base: r11, index: rbp });
+  for (let row = 0; row < rows; row++) {
+    for (let vector = 0; vector < vectors; vector++) {
+      const sum = sumAt({ vectors }, row, vector);
+      if (activation) emitGelu(code, sum, temporary);
+      if (partial && isPartial(vector)) code.setMask(mask, last, rax);
+      if (residual) {
+        if (isPartial(vector)) {
+          code.loadMasked(temporary, place(row, vector, rsi), mask);
+          code.op('add', sum, sum, temporary);
+        } else {
+          code.op('add', sum, sum, place(row, vector, rsi));
+        }
+      }
+      if (isPartial(vector)) code.storeMasked(place(row, vector, rdi), sum, mask);
+      else code.store(place(row, vector, rdi), sum);
+    }
+  }
+}
+
+/** x = gelu(x) with the four registers from `free` on. */
+function emitGelu(code: Assembler, x: number, free: number): void {
+  const [gate, square, a, b] = [0, 1, 2, 3].map((i) => free + i);
+  emitGeluGate(code, x, { gate, square, a, b });
+  code.op('mul', x, x, gate);
+}

@@ -1,0 +1,40 @@
+import {
+  cachedAttentionKernel,
+  fillCacheKernel,
+  linearRowsKernel,
+  packMatrixKernel,
+  sampleKernel,
+} from '@pavlov/kernels';
+import { extensionOf, type Operand } from '../operand';
+import type { Rules } from './kernels';
+
+type Name = 'PavlovFillCache' | 'PavlovLinearPanels' | 'PavlovPackMatrix' | 'PavlovSample' | 'PavlovStepAttention';
+
+const cacheOf = ({ shape: [rows, heads, length, size] }: Operand) => ({ rows, heads, length, size });
+
+/** What decoding is made of. See primitives/ for what they compute. */
+export const decodingRules: Rules<Name> = {
+  PavlovStepAttention: ({ qkv, pastK, pastV, lengths }, _, builder) =>
+    builder.kernel(cachedAttentionKernel(extensionOf(builder), cacheOf(pastK)), [qkv, pastK, pastV, lengths]),
+
+  PavlovFillCache: ({ qkv, pastK, pastV }, { time }, builder) =>
+    builder.kernel(fillCacheKernel(extensionOf(builder), { ...cacheOf(pastK), time }), [qkv, pastK, pastV]),
+
+  PavlovPackMatrix: ({ w }, { order }, builder) => {
+    const [first, second] = w.shape;
+    const [inputs, outputs] = order === 'inputs first' ? [first, second] : [second, first];
+    return builder.kernel(packMatrixKernel(extensionOf(builder), { inputs, outputs, order }), [w]);
+  },
+
+  PavlovLinearPanels: ({ x, panels, b, residual }, { outputs, activation }, builder) => {
+    const [rows, inputs] = x.shape;
+    const spec = { rows, inputs, outputs, activation, residual: residual !== undefined, threads: builder.threads };
+    const operands = [x, panels, b, ...(residual ? [residual] : [])];
+    return builder.kernel(linearRowsKernel(extensionOf(builder), spec), operands);
+  },
+
+  PavlovSample: ({ logits, uniforms }, _, builder) => {
+    const [rows, vocabulary] = logits.shape;
+    return builder.kernel(sampleKernel(extensionOf(builder), { rows, vocabulary }), [logits, uniforms]);
+  },
+};
