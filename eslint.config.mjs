@@ -19,7 +19,11 @@ const depConstraints = [
     onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random'],
     bannedExternalImports: [...pure, ...tensors],
   },
-  { sourceTag: 'lib:algorithms', onlyDependOnLibsWithTags: ['lib:tensor', 'lib:random'], bannedExternalImports: pure },
+  {
+    sourceTag: 'lib:algorithms',
+    onlyDependOnLibsWithTags: ['lib:kernels', 'lib:tensor', 'lib:random'],
+    bannedExternalImports: pure,
+  },
   {
     sourceTag: 'lib:model',
     onlyDependOnLibsWithTags: ['lib:contracts', 'lib:random', 'lib:tensor', 'lib:tokenizer'],

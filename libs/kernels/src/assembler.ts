@@ -52,6 +52,9 @@ const opcodes = {
   unpackHigh64: { prefix: '66', map: '0F', opcode: 0x15, wide: true },
   shuffleQuarters512: { prefix: '66', map: '0F3A', opcode: 0x23 },
   shuffleHalves256: { prefix: '66', map: '0F3A', opcode: 0x06 },
+  toDouble: { prefix: 'none', map: '0F', opcode: 0x5a },
+  addDouble: { prefix: '66', map: '0F', opcode: 0x58, wide: true },
+  mulDouble: { prefix: '66', map: '0F', opcode: 0x59, wide: true },
   scale: { prefix: '66', map: '0F38', opcode: 0x2c },
   blend256: { prefix: '66', map: '0F3A', opcode: 0x4a },
   maskedLoad256: { prefix: '66', map: '0F38', opcode: 0x2c },
@@ -349,6 +352,24 @@ export class Assembler {
     this.op(name, source, source, scratch, 128);
     this.vector(opcodes.shuffle, { reg: scratch, second: source, rm: source, bits: 128, immediate: 0b01 });
     this.opOne(name, target, source, scratch);
+  }
+
+  /** target = the upper half of the lanes of `source`. */
+  upperHalf(target: Vec, source: Vec): void {
+    const code = this.extension === 'avx512' ? opcodes.upperHalf512 : opcodes.upperHalf256;
+    this.vector(code, { reg: source, rm: target, bits: this.bits, immediate: 1 });
+  }
+
+  /** target = the lower half of the lanes of `source`, in double precision. */
+  toDouble(target: Vec, source: Vec): void {
+    this.vector(opcodes.toDouble, { reg: target, rm: source, bits: this.bits });
+  }
+
+  /** On lanes in double precision, half as many. */
+  // eslint-disable-next-line max-params -- the order of every assembler
+  opDouble(name: 'add' | 'mul', target: Vec, a: Vec, b: Vec): void {
+    const code = name === 'add' ? opcodes.addDouble : opcodes.mulDouble;
+    this.vector(code, { reg: target, second: a, rm: b, bits: this.bits });
   }
 
   // Parts of vectors: the first `count` lanes, a mask made beforehand.

@@ -66,7 +66,7 @@ export const addressOf = (array: NodeJS.TypedArray): bigint => koffi.address(arr
 
 const kernelType = koffi.proto('void', ['void *', 'size_t']);
 
-/** Calls code that takes a table of pointers and the number of a task. For tests: graphs call it by themselves. */
+/** Calls code that takes a table of pointers and the number of a task. Graphs call it by themselves. */
 export function callKernel(address: bigint, pointers: BigUint64Array, task = 0): void {
   koffi.call(address, kernelType, addressOf(pointers), task);
 }

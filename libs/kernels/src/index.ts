@@ -16,6 +16,7 @@ export {
   tokenLogprobsKernel,
   type LogitsSpec,
 } from './kernels/token-logprobs';
+export { machineSweeps, placeSweeps, type AdamArrays, type AdamConstants, type Sweeps } from './sweeps';
 export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Tile } from './tile';
 export { gemmKernel, type GemmSpec } from './kernels/gemm';
 export { packMatrixKernel, panelsOf, type MatrixSpec } from './kernels/panels';

@@ -12,7 +12,7 @@
  * Leaves out: AMSGrad, sparse updates, decay that follows no learning rate.
  */
 import { type ParameterLayout } from '@pavlov/tensor';
-import { sweepAdamw } from './sweep';
+import { sweepsOf } from './sweep';
 
 /** All that a resumed run needs besides the weights. The buffers are updated in place. */
 export interface AdamState {
@@ -82,9 +82,12 @@ export function adamw(options: AdamOptions): Adam {
         inverseRoot: 1 / rootCorrection,
         epsilon: epsilonBesideCorrectedRoot[epsilonPlacement](options.epsilon, rootCorrection),
       };
+      const arrays = [parameters, gradients, state.firstMoment, state.secondMoment];
+      const sweeps = sweepsOf(...arrays);
       for (const { start, end, decays } of runs) {
         const keep = decays ? 1 - learningRate * options.weightDecay : 1;
-        sweepAdamw({ parameters, gradients, ...state }, { start, end }, { ...constants, keep });
+        const [w, g, m, v] = arrays.map((array) => array.subarray(start, end));
+        sweeps.adamw({ parameters: w, gradients: g, firstMoment: m, secondMoment: v }, { ...constants, keep });
       }
       return { ...state, step };
     },

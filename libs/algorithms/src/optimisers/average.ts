@@ -4,7 +4,7 @@
  * Leaves out: bias correction. The average starts as a copy of the weights, so there is no bias to correct.
  */
 
-import { sweepAverage } from './sweep';
+import { sweepsOf } from './sweep';
 
 /** average ← decay · average + (1 − decay) · parameters, in place. */
 export function updateAverage(input: { average: Float32Array; parameters: Float32Array; decay: number }): void {
@@ -13,5 +13,5 @@ export function updateAverage(input: { average: Float32Array; parameters: Float3
     throw new RangeError(`an average of ${average.length} numbers does not fit ${parameters.length} parameters`);
   }
   // From the difference: equal weights then stay exactly equal.
-  sweepAverage(average, parameters, 1 - decay);
+  sweepsOf(average, parameters).average({ average, parameters, share: 1 - decay });
 }

@@ -5,20 +5,11 @@
  * 1e-6 to the norm.
  * Leaves out: clipping per parameter.
  */
+import { sweepsOf } from './sweep';
 
 /** Euclidean norm of the whole buffer, in double precision and a fixed order. NaN and infinities come through. */
 export function globalNorm(gradients: Float32Array): number {
-  // Four sums, so that the additions do not wait for one another.
-  let [a, b, c, d] = [0, 0, 0, 0];
-  const even = gradients.length - (gradients.length % 4);
-  for (let i = 0; i < even; i += 4) {
-    a += gradients[i] * gradients[i];
-    b += gradients[i + 1] * gradients[i + 1];
-    c += gradients[i + 2] * gradients[i + 2];
-    d += gradients[i + 3] * gradients[i + 3];
-  }
-  for (let i = even; i < gradients.length; i++) a += gradients[i] * gradients[i];
-  return Math.sqrt(a + b + (c + d));
+  return Math.sqrt(sweepsOf(gradients).squares(gradients));
 }
 
 /**
@@ -34,5 +25,5 @@ export function accumulate({ total, gradients }: { total: Float32Array; gradient
   if (total.length !== gradients.length) {
     throw new RangeError(`cannot add ${gradients.length} gradients to ${total.length}`);
   }
-  for (let i = 0; i < total.length; i++) total[i] += gradients[i];
+  sweepsOf(total, gradients).accumulate(total, gradients);
 }
