@@ -117,13 +117,19 @@ const decoding: ConformanceCase = {
 /** Rows shorter and longer than a vector, with and without a rest, and rows in several blocks. */
 const matrices = [[3, 6], [2, 3, 8], [21, 7], [5, 84], [9, 128], [300, 131]] as const; // prettier-ignore
 
+/** Of an input, and of a sum that is needed beside it. */
 const layerNorms = (
-  fn: (x: tf.Tensor, g: tf.Tensor, b: tf.Tensor) => tf.Tensor | tf.Tensor[],
+  fn: (y: (x: tf.Tensor, g: tf.Tensor, b: tf.Tensor) => tf.Tensor, inputs: tf.Tensor[]) => tf.Tensor | tf.Tensor[],
 ): readonly ConformanceCase[] =>
-  matrices.map((shape) => ({
-    fn: ({ x, g, b }) => fn(x, g, b),
-    inputs: { x: float(...shape), g: float(shape.at(-1)!), b: float(shape.at(-1)!) },
-  }));
+  matrices.flatMap((shape) => {
+    const inputs = { x: float(...shape), g: float(shape.at(-1)!), b: float(shape.at(-1)!) };
+    const beside = (x: tf.Tensor, g: tf.Tensor, b: tf.Tensor): tf.Tensor => {
+      const sum = tf.add(x, tf.square(x));
+      return tf.add(sum, layerNorm(sum, g, b));
+    };
+    const range = [-1, 1] as const; // for sums of squares that float32 can tell apart
+    return [layerNorm, beside].map((y) => ({ fn: ({ x, g, b }: Tensors) => fn(y, [x, g, b]), inputs, range }));
+  });
 
 /** Every way to say how logits become probabilities; targets are every id but the excluded one, which is the last. */
 const logits = (
@@ -421,10 +427,8 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
   })),
   PavlovGelu: unary(gelu, [-6, 6]),
   PavlovGeluGradient: [{ fn: differentiated(gelu), inputs: { x: float(50) }, range: [-6, 6] }],
-  PavlovLayerNorm: layerNorms((x, g, b) => layerNorm(x, g, b)),
-  PavlovLayerNormGradient: layerNorms((x, g, b) =>
-    tf.grads((x, g, b) => tf.sum(tf.square(layerNorm(x, g, b))))([x, g, b]),
-  ),
+  PavlovLayerNorm: layerNorms((y, [x, g, b]) => y(x, g, b)),
+  PavlovLayerNormGradient: layerNorms((y, inputs) => tf.grads((x, g, b) => tf.sum(tf.square(y(x, g, b))))(inputs)),
   PavlovLinearInt8: [128, 33].map((inputs) => wholeNumbers(inputs)),
   PavlovLinearColumns: [
     {

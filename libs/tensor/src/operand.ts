@@ -16,14 +16,33 @@ export interface Operand {
   readonly valueShape: readonly number[];
   /** The number that the tensor holds everywhere, where it is known while tracing. */
   readonly uniform?: number;
-  /** Rows that are added up by segment: such a sum is made when it is asked for, because adding it to another tensor is one kernel. */
-  readonly segments?: { readonly x: Operand; readonly ids: Operand };
+  /** The sums of its columns, where the kernel that makes it leaves them behind, [C]. */
+  columnSums?(): Operand;
+  /** This and a tensor of the same shape, by the kernel that makes this one; undefined where it has been made. */
+  plus?(other: Operand): Operand | undefined;
+  /** Of a sum: who needs it may make it. */
+  readonly sum?: { readonly terms: readonly [Operand, Operand]; made?: Operand };
 }
 
 export interface OperandSpec {
   readonly shape: readonly number[];
   readonly dtype: tf.DataType;
 }
+
+/** A float32 operand that is made when it is first asked for: until then, one kernel may make it together with what it is for. */
+export const deferred = (
+  shape: readonly number[],
+  make: () => Operand,
+  more: Pick<Operand, 'columnSums' | 'plus' | 'sum'> = {},
+): Operand => ({
+  shape,
+  dtype: 'float32',
+  valueShape: shape,
+  get value() {
+    return make().value;
+  },
+  ...more,
+});
 
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((size, axis) => size === b[axis]);

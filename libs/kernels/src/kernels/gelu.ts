@@ -3,8 +3,20 @@
  *   y = x σ(2u), u = √(2/π) (x + 0.044715 x³);   dy/dx = σ + y (1 − σ) · 2 du/dx
  */
 import { type Assembler } from '../assembler';
-import { type Vec, type VectorExtension } from '../encoding';
-import { type Kernel } from '../kernel';
+import { r8, r9, rax, rcx, rdx, rsi, type Vec, type VectorExtension } from '../encoding';
+import { assembleKernel, type Kernel } from '../kernel';
+import {
+  blocksOf,
+  emitRow,
+  emitRows,
+  emitZeros,
+  loadPart,
+  loadPointers,
+  type Matrix,
+  setTailMask,
+  storePart,
+  sumPhase,
+} from '../rows';
 import { emitExp } from '../mathematics';
 import { elementwiseKernel } from './elementwise';
 
@@ -36,20 +48,44 @@ export function geluKernel(extension: VectorExtension, shape: readonly number[])
   });
 }
 
-/** (x, dy) → dx */
-export function geluGradientKernel(extension: VectorExtension, shape: readonly number[]): Kernel {
-  return elementwiseKernel(
-    extension,
-    { name: 'GeluGradient', shape, inputs: 2 },
-    (code, [x, dy, gate, square, a, b]) => {
-      emitGeluGate(code, x, { gate, square, a, b });
-      code.load(a, code.number(6 * scale * cubic));
-      code.op('fma213', a, square, code.number(2 * scale)); // 2 du/dx
-      code.op('mul', b, x, gate); // y
-      code.op('fnma231', b, b, gate); // y (1 − σ)
-      code.op('fma231', gate, a, b);
-      code.op('mul', gate, gate, dy);
-      return gate;
-    },
-  );
+/** x [N, C], dy [N, C] → dx [N, C], the sums of its columns [C], and those of blocks of rows */
+export function geluGradientKernel(extension: VectorExtension, { rows, columns }: Matrix): Kernel {
+  const blocks = blocksOf({ rows, columns });
+  const stride = 4 * columns;
+  const [x, dy, dx, sums] = [rdx, rcx, r8, r9];
+  const moving = [x, dy, dx].map((base) => ({ base, stride }));
+  const emit = (code: Assembler): void => {
+    const [value, slope, gate, square, a, b] = [0, 1, 2, 3, 4, 5];
+    loadPointers(code, [x, dy, dx, rax, sums]);
+    code.mulImmediate(rax, rsi, stride);
+    code.addGpr(sums, rax);
+    setTailMask(code, columns);
+    emitZeros(code, { base: sums, columns, scratch: value });
+    emitRows(code, { rows, blocks, moving }, () => {
+      emitRow(code, { columns, unrolled: 1 }, (part) => {
+        loadPart(code, value, { base: x, part });
+        loadPart(code, slope, { base: dy, part });
+        emitGeluGate(code, value, { gate, square, a, b });
+        code.load(a, code.number(6 * scale * cubic));
+        code.op('fma213', a, square, code.number(2 * scale)); // 2 du/dx
+        code.op('mul', b, value, gate); // y
+        code.op('fnma231', b, b, gate); // y (1 − σ)
+        code.op('fma231', gate, a, b);
+        code.op('mul', gate, gate, slope);
+        storePart(code, gate, { base: dx, part });
+        loadPart(code, slope, { base: sums, part });
+        code.op('add', slope, slope, gate);
+        storePart(code, slope, { base: sums, part });
+      });
+    });
+  };
+  return assembleKernel(extension, {
+    name: 'GeluGradient',
+    inputs: ['float32', 'float32'],
+    outputs: [[rows, columns], [columns], [blocks.count, columns]].map((shape) => ({ type: 'float32', shape })),
+    phases: [
+      { tasks: blocks.count, emit },
+      sumPhase({ source: 4, target: 3, blocks: blocks.count, stride: columns, columns }),
+    ],
+  });
 }

@@ -4,7 +4,7 @@
  *   dx = (g − mean(g) − x̂ · mean(g x̂)) / √(variance + ε), g = dy γ;   dγ = Σ dy x̂, dβ = Σ dy over the rows
  */
 import { type Assembler } from '../assembler';
-import { r10, r11, r8, r9, rbp, rbx, rcx, rdx, rax, rsi, type Vec, type VectorExtension } from '../encoding';
+import { r10, r11, r12, r13, r8, r9, rbp, rbx, rcx, rdx, rax, rsi, type Vec, type VectorExtension } from '../encoding';
 import { assembleKernel, type Kernel, type PhaseSource } from '../kernel';
 import {
   blocksOf,
@@ -24,20 +24,37 @@ import {
 
 const unrolled = 4;
 
+export interface LayerNormSpec extends Matrix {
+  readonly epsilon: number;
+  /** There is a fourth input, [N, C], that is added to x first; the sum is the fourth output. */
+  readonly adds: boolean;
+}
+
 /** x [N, C], γ [C], β [C] → y [N, C], mean [N], 1 / √(variance + ε) [N] */
-export function layerNormKernel(extension: VectorExtension, matrix: Matrix & { readonly epsilon: number }): Kernel {
-  const { rows, columns, epsilon } = matrix;
-  const blocks = blocksOf(matrix);
-  const [x, gamma, beta, y, means, inverses] = [rdx, rcx, r8, r9, r10, r11];
-  const moving = [...[x, y].map((base) => ({ base, stride: 4 * columns })), ...[means, inverses].map((base) => ({ base, stride: 4 }))]; // prettier-ignore
+export function layerNormKernel(extension: VectorExtension, spec: LayerNormSpec): Kernel {
+  const { rows, columns, epsilon, adds } = spec;
+  const blocks = blocksOf(spec);
+  const [input, gamma, beta, y, means, inverses, added, sum] = [rdx, rcx, r8, r9, r10, r11, rbx, rbp];
+  const x = adds ? sum : input; // what is normalised
+  const matrices = adds ? [input, y, added, sum] : [input, y];
+  const moving = [
+    ...matrices.map((base) => ({ base, stride: 4 * columns })),
+    ...[means, inverses].map((base) => ({ base, stride: 4 })),
+  ];
   const sums: Vec[] = [0, 1, 2, 3];
   const [scratch, mean, inverse] = [8, 9, 10];
 
   const emitStatistics = (code: Assembler): void => {
     sums.forEach((sum) => code.zero(sum));
     emitRow(code, { columns, unrolled }, (part) => {
-      loadPart(code, 4 + part.nth, { base: x, part });
-      code.op('add', sums[part.nth], sums[part.nth], 4 + part.nth);
+      const value = 4 + part.nth;
+      loadPart(code, value, { base: input, part });
+      if (adds) {
+        loadPart(code, scratch, { base: added, part });
+        code.op('add', value, value, scratch);
+        storePart(code, value, { base: sum, part });
+      }
+      code.op('add', sums[part.nth], sums[part.nth], value);
     });
     emitReduction(code, 'add', { of: sums, scratch });
     code.op('mul', mean, sums[0], code.number(1 / columns));
@@ -57,7 +74,7 @@ export function layerNormKernel(extension: VectorExtension, matrix: Matrix & { r
     code.op('div', inverse, inverse, scratch);
   };
   const emit = (code: Assembler): void => {
-    loadPointers(code, [x, gamma, beta, y, means, inverses]);
+    loadPointers(code, [input, gamma, beta, ...(adds ? [added] : []), y, means, inverses, ...(adds ? [sum] : [])]);
     setTailMask(code, columns);
     emitRows(code, { rows, blocks, moving }, () => {
       emitStatistics(code);
@@ -77,46 +94,66 @@ export function layerNormKernel(extension: VectorExtension, matrix: Matrix & { r
   };
   return assembleKernel(extension, {
     name: 'LayerNorm',
-    inputs: ['float32', 'float32', 'float32'],
-    outputs: [[rows, columns], [rows], [rows]].map((shape) => ({ type: 'float32', shape })),
+    inputs: ['float32', 'float32', 'float32', ...(adds ? (['float32'] as const) : [])],
+    outputs: [[rows, columns], [rows], [rows], ...(adds ? [[rows, columns]] : [])].map((shape) => ({
+      type: 'float32',
+      shape,
+    })),
     phases: [{ tasks: blocks.count, emit }],
   });
 }
 
-/** x [N, C], dy [N, C], γ [C], mean [N], 1 / √(variance + ε) [N] → dx [N, C], dγ [C], dβ [C], and sums of blocks */
-export function layerNormGradientKernel(extension: VectorExtension, matrix: Matrix): Kernel {
-  const { rows, columns } = matrix;
-  const blocks = blocksOf(matrix);
-  const partials = { source: 8, blocks: blocks.count, stride: 2 * columns, columns };
+export interface LayerNormGradientSpec extends Matrix {
+  /** There is a sixth input, [N, C], that is added to dx: the gradient that comes around the normalisation. */
+  readonly adds: boolean;
+}
+
+/**
+ * x [N, C], dy [N, C], γ [C], mean [N], 1 / √(variance + ε) [N] → dx [N, C], dγ [C], dβ [C], the sums of the columns of dx [C], and
+ * sums of blocks
+ */
+export function layerNormGradientKernel(extension: VectorExtension, spec: LayerNormGradientSpec): Kernel {
+  const { rows, columns, adds } = spec;
+  const blocks = blocksOf(spec);
+  const inputs = adds ? 6 : 5;
+  const sums = (nth: number): PhaseSource =>
+    sumPhase({
+      source: inputs + 4,
+      target: inputs + 1 + nth,
+      blocks: blocks.count,
+      offset: nth * columns,
+      stride: 3 * columns,
+      columns,
+    });
   return assembleKernel(extension, {
     name: 'LayerNormGradient',
-    inputs: ['float32', 'float32', 'float32', 'float32', 'float32'],
-    outputs: [[rows, columns], [columns], [columns], [blocks.count, 2, columns]].map((shape) => ({ type: 'float32', shape })), // prettier-ignore
-    phases: [
-      gradientPhase(matrix),
-      sumPhase({ ...partials, target: 6 }),
-      sumPhase({ ...partials, target: 7, offset: columns }),
-    ],
+    inputs: Array.from({ length: inputs }, () => 'float32'),
+    outputs: [[rows, columns], [columns], [columns], [columns], [blocks.count, 3, columns]].map((shape) => ({ type: 'float32', shape })), // prettier-ignore
+    phases: [gradientPhase(spec), sums(0), sums(1), sums(2)],
   });
 }
 
-/** Rows of a block: dx, and the block's part of dγ and dβ. */
-function gradientPhase(matrix: Matrix): PhaseSource {
-  const { rows, columns } = matrix;
-  const blocks = blocksOf(matrix);
+/** Rows of a block: dx, and the block's part of the sums. */
+function gradientPhase(spec: LayerNormGradientSpec): PhaseSource {
+  const { rows, columns, adds } = spec;
+  const blocks = blocksOf(spec);
   const stride = 4 * columns;
-  const [x, dy, gamma, means, inverses, dx, dGamma, dBeta] = [rdx, rcx, r8, r9, r10, r11, rbx, rbp];
-  const moving = [...[x, dy, dx].map((base) => ({ base, stride })), ...[means, inverses].map((base) => ({ base, stride: 4 }))]; // prettier-ignore
+  const [x, dy, gamma, means, inverses, added, dx] = [rdx, rcx, r8, r9, r10, r13, r11];
+  const [dGamma, dBeta, total] = [rbx, rbp, r12];
+  const moving = [
+    ...[x, dy, dx, ...(adds ? [added] : [])].map((base) => ({ base, stride })),
+    ...[means, inverses].map((base) => ({ base, stride: 4 })),
+  ];
   const [alongG, alongNormal]: Vec[][] = [[0, 1], [2, 3]]; // prettier-ignore
   const [mean, inverse, scratch] = [12, 13, 14];
   const emit = (code: Assembler): void => {
-    loadPointers(code, [x, dy, gamma, means, inverses, dx, dBeta, dBeta, dGamma]);
-    code.mulImmediate(rax, rsi, 2 * stride);
+    loadPointers(code, [x, dy, gamma, means, inverses, ...(adds ? [added] : []), dx, rax, rax, rax, dGamma]);
+    code.mulImmediate(rax, rsi, 3 * stride);
     code.addGpr(dGamma, rax);
     code.lea(dBeta, { base: dGamma, displacement: stride });
+    code.lea(total, { base: dGamma, displacement: 2 * stride });
     setTailMask(code, columns);
-    emitZeros(code, { base: dGamma, columns, scratch });
-    emitZeros(code, { base: dBeta, columns, scratch });
+    for (const base of [dGamma, dBeta, total]) emitZeros(code, { base, columns, scratch });
 
     /** Registers of x̂ and of dy. */
     const emitNormal = (part: Part): { normal: Vec; slope: Vec } => {
@@ -157,7 +194,14 @@ function gradientPhase(matrix: Matrix): PhaseSource {
         code.op('sub', g, g, alongG[0]);
         code.op('fnma231', g, normal, alongNormal[0]);
         code.op('mul', g, g, inverse);
+        if (adds) {
+          loadPart(code, slope, { base: added, part });
+          code.op('add', g, g, slope);
+        }
         storePart(code, g, { base: dx, part });
+        loadPart(code, slope, { base: total, part });
+        code.op('add', slope, slope, g);
+        storePart(code, slope, { base: total, part });
       });
     });
   };

@@ -34,6 +34,19 @@ const primitives: Primitive[] = [
     fn: ({ x, g, b }) => layerNorm(x, g, b),
     inputs: { x: [3, 19], g: [19], b: [19] },
   },
+  {
+    name: 'layerNorm of a sum that goes on beside it',
+    fn: ({ x, y, w, c, g, b }) => {
+      const sum = tf.add(x, linear({ x: y, w, b: c }));
+      return tf.add(sum, layerNorm(sum, g, b));
+    },
+    inputs: { x: [4, 9], y: [4, 3], w: [3, 9], c: [9], g: [9], b: [9] },
+  },
+  {
+    name: 'gelu of a linear map',
+    fn: ({ x, w, b }) => gelu(linear({ x, w, b })),
+    inputs: { x: [4, 3], w: [3, 7], b: [7] },
+  },
   { name: 'gelu', fn: ({ x }) => gelu(x), inputs: { x: [4, 7] } },
   { name: 'linear', fn: ({ x, w, b }) => linear({ x, w, b }), inputs: { x: [4, 3], w: [3, 5], b: [5] } },
   { name: 'softmax', fn: ({ x }) => softmax(x), inputs: { x: [4, 7] } },

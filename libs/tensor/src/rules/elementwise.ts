@@ -1,5 +1,4 @@
-import { broadcastShape, type GraphBuilder, type Operand, sameShape } from '../operand';
-import { addSegments } from './gather';
+import { broadcastShape, deferred, type GraphBuilder, type Operand, sameShape } from '../operand';
 import type { BinaryKernel, Rule, Rules, UnaryKernel } from './kernels';
 
 /** tfjs kernel → ONNX operator of the same meaning. */
@@ -65,12 +64,19 @@ function binaryRule(kernel: BinaryKernel): Rule<BinaryKernel> {
     const shape = broadcastShape(a.shape, b.shape);
     if (identity !== undefined && b.uniform === identity) return broadcastTo(a, shape);
     if (identity !== undefined && a.uniform === identity) return broadcastTo(b, shape);
-    if (kernel === 'Add' && sameShape(a.shape, b.shape)) {
-      if (b.segments) return addSegments(builder, b.segments, a);
-      if (a.segments) return addSegments(builder, a.segments, b);
-    }
+    if (kernel === 'Add' && builder.extension && [a, b].every((x) => x.dtype === 'float32' && isWhole(x, shape)))
+      return a.plus?.(b) ?? b.plus?.(a) ?? pendingSum(builder, [a, b]);
     return builder.elementwise(op, [a, b], { dtype: bool ? 'bool' : a.dtype });
   };
+}
+
+const isWhole = (x: Operand, shape: readonly number[]): boolean =>
+  sameShape(x.shape, shape) && sameShape(x.valueShape, shape);
+
+/** A sum that a kernel may make before it is asked for. */
+function pendingSum(builder: GraphBuilder, terms: readonly [Operand, Operand]): Operand {
+  const sum: Required<Operand>['sum'] = { terms };
+  return deferred(terms[0].shape, () => (sum.made ??= builder.elementwise('Add', terms)), { sum });
 }
 
 const table = <K extends string, R>(kernels: Record<K, unknown>, rule: (kernel: K) => R): Record<K, R> =>

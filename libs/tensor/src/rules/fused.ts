@@ -1,12 +1,53 @@
 import { geluGradientKernel, geluKernel, layerNormGradientKernel, layerNormKernel } from '@pavlov/kernels';
-import { extensionOf, matrixOf } from '../operand';
-import type { Rules } from './kernels';
+import { deferred, extensionOf, type GraphBuilder, matrixOf, type Operand } from '../operand';
+import type { Kernels, Rules } from './kernels';
 import { gemm, matMul, reshape } from './matmul';
 
 // prettier-ignore
 type Name =
   | 'PavlovAddAt' | 'PavlovCachedAttention' | 'PavlovGelu' | 'PavlovLayerNorm' | 'PavlovLayerNormGradient' | 'PavlovLogSoftmax' | 'PavlovMatMul'
   | 'PavlovGeluGradient' | 'PavlovLinear' | 'PavlovLinearColumns' | 'PavlovLinearInt8' | 'PavlovTakeLast';
+
+/** Of a sum that has not been made yet, the kernel makes both. */
+function layerNorm(
+  builder: GraphBuilder,
+  { x, gamma, beta }: Record<'x' | 'gamma' | 'beta', Operand>,
+  epsilon: number,
+): Operand[] {
+  const terms = x.sum && !x.sum.made ? x.sum.terms : undefined;
+  const kernel = layerNormKernel(extensionOf(builder), { ...matrixOf(x), epsilon, adds: terms !== undefined });
+  const [first, ...added] = terms ?? [x];
+  const [y, mean, inverseDeviation, sum] = builder.kernel(kernel, [first, gamma, beta, ...added]);
+  if (x.sum && terms) x.sum.made = reshape(builder, sum, x.shape);
+  const statistics = [...x.shape.slice(0, -1), 1];
+  return [reshape(builder, y, x.shape), ...[mean, inverseDeviation].map((one) => reshape(builder, one, statistics))];
+}
+
+/** A gradient that is added to dx is added by the kernel. */
+function layerNormGradient(
+  builder: GraphBuilder,
+  { x, dy, gamma, mean, inverseDeviation }: Kernels['PavlovLayerNormGradient']['inputs'],
+): Operand[] {
+  const run = (added: readonly Operand[]): Operand[] => {
+    const kernel = layerNormGradientKernel(extensionOf(builder), { ...matrixOf(x), adds: added.length > 0 });
+    return builder.kernel(kernel, [x, dy, gamma, mean, inverseDeviation, ...added]);
+  };
+  let [alone, together]: (Operand[] | undefined)[] = [];
+  const whole = ([dx, , , columnSums]: Operand[]): Operand => ({
+    ...reshape(builder, dx, x.shape),
+    columnSums: () => columnSums,
+  });
+  const dx = deferred(x.shape, () => whole((alone ??= run([]))), {
+    columnSums: () => (alone ??= run([]))[3],
+    plus: (other) => {
+      if (alone ?? together) return undefined;
+      together = run([other]);
+      return whole(together);
+    },
+  });
+  const vector = (nth: number): Operand => deferred(gamma.shape, () => (together ?? (alone ??= run([])))[nth]);
+  return [dx, vector(1), vector(2)];
+}
 
 /** Kernels of our own: what ONNX Runtime does in one operator and tfjs in several. See primitives/ for what they compute. */
 export const fusedRules: Rules<Name> = {
@@ -18,13 +59,7 @@ export const fusedRules: Rules<Name> = {
   },
 
   PavlovLayerNorm: ({ x, gamma, beta }, { epsilon }, builder) => {
-    if (builder.extension) {
-      const kernel = layerNormKernel(builder.extension, { ...matrixOf(x), epsilon });
-      const statistics = [...x.shape.slice(0, -1), 1];
-      return builder
-        .kernel(kernel, [x, gamma, beta])
-        .map((output, i) => reshape(builder, output, i === 0 ? x.shape : statistics));
-    }
+    if (builder.extension) return layerNorm(builder, { x, gamma, beta }, epsilon);
     const names = builder.graph.nodeWithOutputs(
       'LayerNormalization',
       [x, gamma, beta].map((operand) => builder.full(operand)),
@@ -34,19 +69,17 @@ export const fusedRules: Rules<Name> = {
     return names.map((name, i) => builder.stored(name, { shape: i === 0 ? x.shape : statistics, dtype: 'float32' }));
   },
 
-  PavlovLayerNormGradient: ({ x, dy, gamma, mean, inverseDeviation }, _, builder) => {
-    const kernel = layerNormGradientKernel(extensionOf(builder), matrixOf(x));
-    const [dx, dGamma, dBeta] = builder.kernel(kernel, [x, dy, gamma, mean, inverseDeviation]);
-    return [reshape(builder, dx, x.shape), dGamma, dBeta];
-  },
+  PavlovLayerNormGradient: (inputs, _, builder) => layerNormGradient(builder, inputs),
 
   PavlovGelu: ({ x }, _, builder) =>
     builder.extension
       ? builder.kernel(geluKernel(builder.extension, x.shape), [x])
       : builder.node('Gelu', [x], { shape: x.shape, dtype: 'float32', attributes: { approximate: 'tanh' } }),
 
-  PavlovGeluGradient: ({ x, dy }, _, builder) =>
-    builder.kernel(geluGradientKernel(extensionOf(builder), x.shape), [x, dy]),
+  PavlovGeluGradient: ({ x, dy }, _, builder) => {
+    const [dx, columnSums] = builder.kernel(geluGradientKernel(extensionOf(builder), matrixOf(x)), [x, dy]);
+    return { ...reshape(builder, dx, x.shape), columnSums: () => columnSums };
+  },
 
   PavlovLogSoftmax: ({ x }, _, builder) =>
     builder.node('LogSoftmax', [x], { shape: x.shape, dtype: 'float32', attributes: { axis: -1 } }),

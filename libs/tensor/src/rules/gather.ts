@@ -1,40 +1,31 @@
 import { segmentSumKernel } from '@pavlov/kernels';
 import { tf } from '../tf';
 import { elementTypes } from '../onnx-encode';
-import type { GraphBuilder, Operand } from '../operand';
+import { deferred, extensionOf, type GraphBuilder, type Operand } from '../operand';
 import { sizeOf } from '../signature';
 import type { Rules } from './kernels';
 import { reshape } from './matmul';
 
 type Name = 'GatherV2' | 'OneHot' | 'UnsortedSegmentSum';
 
-/** Sums that a kernel makes once they are asked for. */
-function segmentSum(builder: GraphBuilder, segments: Required<Operand>['segments'], shape: readonly number[]): Operand {
-  let value: string | undefined;
-  return {
-    shape,
-    dtype: 'float32',
-    valueShape: shape,
-    segments,
-    get value() {
-      value ??= reshape(builder, addSegments(builder, segments, shape), shape).value;
-      return value;
-    },
-  };
-}
-
-/** The sums, or `onto` with the sums added to it. */
-export function addSegments(
+/** The rows x [N, C] added up by id, ids [N], in a tensor of the given shape. */
+function segmentSum(
   builder: GraphBuilder,
-  { x, ids }: Required<Operand>['segments'],
-  target: Operand | readonly number[],
+  { x, ids }: Record<'x' | 'ids', Operand>,
+  shape: readonly number[],
 ): Operand {
-  const onto = 'shape' in target ? target : undefined;
-  const shape = 'shape' in target ? target.shape : target;
   const [rows, columns] = x.shape;
-  const kernel = segmentSumKernel(builder.extension!, { rows, columns, segments: shape[0], onto: onto !== undefined });
-  const [sums] = builder.kernel(kernel, [x, ids, ...(onto ? [onto] : [])]);
-  return reshape(builder, sums, shape);
+  const run = (onto: readonly Operand[]): Operand => {
+    const kernel = segmentSumKernel(extensionOf(builder), {
+      rows,
+      columns,
+      segments: shape[0],
+      onto: onto.length > 0,
+    });
+    return reshape(builder, builder.kernel(kernel, [x, ids, ...onto])[0], shape);
+  };
+  let made: Operand | undefined;
+  return deferred(shape, () => (made ??= run([])), { plus: (other) => (made ? undefined : run([other])) });
 }
 
 export const gatherRules: Rules<Name> = {

@@ -31,7 +31,8 @@ function columnSums(builder: GraphBuilder, x: Operand, { axis, keepDims }: Omit<
   const kept = x.shape.slice(axes.length);
   const columns = sizeOf(kept);
   const rows = sizeOf(x.shape) / columns;
-  const [sums] = builder.kernel(columnSumKernel(builder.extension, { rows, columns }), [x]);
+  const left = axes.length === x.shape.length - 1 ? x.columnSums?.() : undefined;
+  const sums = left ?? builder.kernel(columnSumKernel(builder.extension, { rows, columns }), [x])[0];
   return reshape(builder, sums, keepDims ? [...axes.map(() => 1), ...kept] : kept);
 }
 
