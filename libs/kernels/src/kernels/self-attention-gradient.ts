@@ -7,51 +7,24 @@
  * Reference: Dao et al., FlashAttention, 2022 (arXiv 2205.14135), appendix B.
  */
 import { type Assembler } from '../assembler';
-import { type Gpr, type Label, r10, r11, r12, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp, type VectorExtension } from '../encoding'; // prettier-ignore
+import { type Gpr, type Label, r10, r11, r8, r9, rax, rcx, rdi, rdx, rsi, type VectorExtension } from '../encoding'; // prettier-ignore
 import { assembleKernel, type Kernel } from '../kernel';
 import { countDown, emitLoad, emitStore } from '../lanes';
 import { emitPowerOfTwo } from '../mathematics';
 import { emitProduct, sumAt, type Tile, zeroSums } from '../tile';
 import { emitTransposedCopy } from '../transposed-copy';
-import { type AttentionGeometry, type AttentionShape, attentionGeometry, eachSum, emitHeadPointers, loadPowerConstants, panelMask, powerRegisters } from './attention-geometry'; // prettier-ignore
+import { dqkv, dy, firstKey, firstQuery, gradientContext, type GradientContext, qkv, scratch, statistics } from './attention-gradient-context'; // prettier-ignore
+import { emitDKeysBelow, emitDKeysOnDiagonal } from './attention-gradient-keys';
+import { type AttentionShape, eachSum, emitHeadPointers, loadPowerConstants, panelMask, powerRegisters } from './attention-geometry'; // prettier-ignore
 import { emitTriangle } from './attention-triangle';
 
-/** Addresses of the head's part of the tensors; the number of the block's first key. */
-const [qkv, dy, statistics, dqkv, firstKey] = [rbx, rbp, r12, r15, r14];
-/** What a task keeps is on its stack; there the number of the first query of the block at hand comes first. */
-const scratch = rsp;
-const firstQuery = { base: scratch };
 /** Addresses that belong to the first query of a tile: in qkv, dy, dqkv and the statistics; its rows of p; its Σ dy y. */
 const [queryAt, dyAt, dqAt, statisticsAt, weightsRow, rowSumAt] = [r8, r9, r10, r11, rax, rdx];
-
-interface Context extends AttentionShape, AttentionGeometry {
-  /** Where it is on the stack, in bytes: kᵀ and vᵀ of a block, [D, block]. */
-  readonly keysAt: number;
-  readonly valuesAt: number;
-  /** p and ds of a block of queries and one of keys: [block, block]. */
-  readonly weightsAt: number;
-  readonly dScoresAt: number;
-  /** Σ_d dy_d y_d / √D: [T]. */
-  readonly rowSumsAt: number;
-  readonly scratchBytes: number;
-}
-
-function contextOf(extension: VectorExtension, shape: AttentionShape): Context {
-  const geometry = attentionGeometry(extension, shape);
-  const { block, blockRow } = geometry;
-  const keysAt = 64;
-  const valuesAt = keysAt + shape.size * blockRow;
-  const weightsAt = valuesAt + shape.size * blockRow;
-  const dScoresAt = weightsAt + block * blockRow;
-  const rowSumsAt = dScoresAt + block * blockRow;
-  const scratchBytes = rowSumsAt + 4 * shape.length;
-  return { ...shape, ...geometry, keysAt, valuesAt, weightsAt, dScoresAt, rowSumsAt, scratchBytes };
-}
 
 /** (qkv, y, statistics, dy), as `selfAttentionKernel` has them → dqkv [B·T, 3C]. */
 export function selfAttentionGradientKernel(extension: VectorExtension, shape: AttentionShape): Kernel {
   const { batch, length, heads, size } = shape;
-  const context = contextOf(extension, shape);
+  const context = gradientContext(extension, shape);
   const { block, qkvRow, yRow, scratchBytes } = context;
   const inQkv = { sequence: length * qkvRow, head: 4 * size };
   const inY = { sequence: length * yRow, head: 4 * size };
@@ -90,7 +63,7 @@ export function selfAttentionGradientKernel(extension: VectorExtension, shape: A
 }
 
 /** Σ_d dy_d y_d of every query, and zeros for dq to begin with. */
-function emitRowSums(code: Assembler, context: Context, y: Gpr): void {
+function emitRowSums(code: Assembler, context: GradientContext, y: Gpr): void {
   const { length, size, panels, lanes, rowSumsAt, yRow, qkvRow } = context;
   const [sum, a, b, zero] = [0, 1, 2, 3];
   const mask = panelMask(code, panels.at(-1)!, rax);
@@ -120,7 +93,7 @@ function emitRowSums(code: Assembler, context: Context, y: Gpr): void {
 }
 
 /** dk and dv of `count` keys from `firstKey` on, and what they add to dq. */
-function emitBlock(code: Assembler, context: Context, count: number): void {
+function emitBlock(code: Assembler, context: GradientContext, count: number): void {
   const { size, length, block, part, qkvRow, keysAt, valuesAt } = context;
   const scale = 1 / Math.sqrt(size);
   const copies = [
@@ -160,7 +133,7 @@ function emitBlock(code: Assembler, context: Context, count: number): void {
 }
 
 /** Registers behind those of a tile's sums: two numbers of a query, and those of `emitPowerOfTwo`, which stay. */
-const temporaries = ({ rows }: Context) => ({
+const temporaries = ({ rows }: GradientContext) => ({
   largest: 2 * rows,
   inverse: 2 * rows + 1,
   a: 2 * rows + 2,
@@ -168,7 +141,7 @@ const temporaries = ({ rows }: Context) => ({
   first: 2 * rows + 4,
 });
 
-function emitTilePointers(code: Assembler, { qkvRow, yRow, rowSumsAt, weightsAt }: Context): void {
+function emitTilePointers(code: Assembler, { qkvRow, yRow, rowSumsAt, weightsAt }: GradientContext): void {
   code.mov(rcx, firstQuery);
   code.mulImmediate(dqAt, rcx, qkvRow);
   code.lea(queryAt, { base: dqAt, index: qkv });
@@ -180,13 +153,13 @@ function emitTilePointers(code: Assembler, { qkvRow, yRow, rowSumsAt, weightsAt 
   code.lea(weightsRow, { base: scratch, displacement: weightsAt });
 }
 
-function advanceTile(code: Assembler, { qkvRow, yRow, blockRow }: Context, rows: number): void {
+function advanceTile(code: Assembler, { qkvRow, yRow, blockRow }: GradientContext, rows: number): void {
   const strides: [Gpr, number][] = [[dqAt, qkvRow], [queryAt, qkvRow], [dyAt, yRow], [statisticsAt, 4], [rowSumAt, 4], [weightsRow, blockRow]]; // prettier-ignore
   for (const [pointer, stride] of strides) code.addImmediate(pointer, rows * stride);
 }
 
 /** The queries of the block itself, each with the keys up to its own. */
-function emitDiagonal(code: Assembler, context: Context, count: number): void {
+function emitDiagonal(code: Assembler, context: GradientContext, count: number): void {
   emitTilePointers(code, context);
   for (let query = 0; query < count; query += context.rows) {
     const rows = Math.min(context.rows, count - query);
@@ -198,7 +171,7 @@ function emitDiagonal(code: Assembler, context: Context, count: number): void {
 }
 
 /** `count` queries that stand after all keys of the block. */
-function emitBelow(code: Assembler, context: Context, count: number): void {
+function emitBelow(code: Assembler, context: GradientContext, count: number): void {
   const { block, rows, blockRow, weightsAt } = context;
   const tiles = (some: number): void => {
     emitDScores(code, context, { rows: some, vectors: 2 });
@@ -220,7 +193,11 @@ function emitBelow(code: Assembler, context: Context, count: number): void {
 }
 
 /** p and ds of a tile of queries. */
-function emitDScores(code: Assembler, context: Context, { rows, vectors }: Pick<Tile, 'rows' | 'vectors'>): void {
+function emitDScores(
+  code: Assembler,
+  context: GradientContext,
+  { rows, vectors }: Pick<Tile, 'rows' | 'vectors'>,
+): void {
   const { size, length, lanes, qkvRow, yRow, blockRow, keysAt, valuesAt, weightsAt, dScoresAt } = context;
   const { largest, inverse, a, b, first } = temporaries(context);
   const registers = powerRegisters(code, { a, b, first });
@@ -265,7 +242,7 @@ interface DQueries {
 }
 
 /** dq += ds · k for a tile of queries. */
-function emitDQueries(code: Assembler, context: Context, { rows, keys, diagonal }: DQueries): void {
+function emitDQueries(code: Assembler, context: GradientContext, { rows, keys, diagonal }: DQueries): void {
   const { qkvRow, part, blockRow, lanes, panels, weightsAt, dScoresAt } = context;
   for (const panel of panels) {
     const { vectors, first } = panel;
@@ -289,87 +266,4 @@ function emitDQueries(code: Assembler, context: Context, { rows, keys, diagonal 
     if (diagonal) emitTriangle(code, tile, 'up to the row');
     eachSum(code, sums, (sum, place, part) => emitStore(code, place, sum, part));
   }
-}
-
-/** The two gradients of keys: a factor from the stack times rows of the queries' block. */
-interface DKeys {
-  readonly factorAt: number;
-  readonly source: Gpr;
-  readonly sourceRow: number;
-  readonly target: number;
-}
-
-const dKeys = ({ weightsAt, dScoresAt, yRow, qkvRow, part }: Context): DKeys[] => [
-  { factorAt: weightsAt, source: dy, sourceRow: yRow, target: 2 * part },
-  { factorAt: dScoresAt, source: qkv, sourceRow: qkvRow, target: part },
-];
-
-/** dk and dv of a tile of keys, from the queries of the same block: the first terms of the sums. */
-function emitDKeysOnDiagonal(code: Assembler, context: Context, { key, count }: { key: number; count: number }): void {
-  const { blockRow, lanes, panels, qkvRow } = context;
-  const rows = Math.min(context.rows, count - key);
-  for (const { factorAt, source, sourceRow, target } of dKeys(context)) {
-    for (const panel of panels) {
-      const { vectors, first } = panel;
-      const tile: Tile = {
-        rows,
-        vectors,
-        left: { base: rsi, step: blockRow, rowStride: 4 },
-        right: { base: rdi, step: sourceRow },
-        depth: count - key - rows,
-        depthIn: 'code',
-        counter: rcx,
-        mask: panelMask(code, panel, rcx),
-      };
-      code.lea(rsi, { base: scratch, displacement: factorAt + key * (blockRow + 4) });
-      code.mulImmediate(rdi, firstKey, sourceRow);
-      code.lea(rdi, { base: rdi, index: source, displacement: key * sourceRow + 4 * lanes * first });
-      code.mulImmediate(rdx, firstKey, qkvRow);
-      zeroSums(code, tile);
-      emitTriangle(code, tile, 'from the row on');
-      if (count > key + rows) emitProduct(code, tile);
-      const place = { base: rdx, index: dqkv, displacement: target + key * qkvRow + 4 * lanes * first };
-      eachSum(code, { tile, place, rowStride: qkvRow }, (sum, place, part) => emitStore(code, place, sum, part));
-    }
-  }
-}
-
-/** dk and dv of all keys of the block, from `count` queries below. */
-function emitDKeysBelow(code: Assembler, context: Context, count: number): void {
-  const { block, blockRow, lanes, panels, qkvRow, rows } = context;
-  const [tileTarget, column] = [r10, rdx];
-  const sources = [r8, r9];
-  code.mulImmediate(tileTarget, firstKey, qkvRow);
-  code.addGpr(tileTarget, dqkv);
-  code.lea(column, { base: scratch });
-  code.mov(rcx, firstQuery);
-  dKeys(context).forEach(({ source, sourceRow }, i) => {
-    code.mulImmediate(sources[i], rcx, sourceRow);
-    code.addGpr(sources[i], source);
-  });
-  countDown(code, { counter: r11, count: block / rows }, () => {
-    dKeys(context).forEach(({ factorAt, sourceRow, target }, i) => {
-      for (const panel of panels) {
-        const { vectors, first } = panel;
-        const tile: Tile = {
-          rows,
-          vectors,
-          left: { base: rsi, step: blockRow, rowStride: 4 },
-          right: { base: rdi, step: sourceRow },
-          depth: count,
-          depthIn: 'code',
-          counter: rcx,
-          mask: panelMask(code, panel, rcx),
-        };
-        code.lea(rsi, { base: column, displacement: factorAt });
-        code.lea(rdi, { base: sources[i], displacement: 4 * lanes * first });
-        const sums = { tile, place: { base: tileTarget, displacement: target + 4 * lanes * first }, rowStride: qkvRow };
-        eachSum(code, sums, (sum, place, part) => emitLoad(code, sum, place, part));
-        emitProduct(code, tile);
-        eachSum(code, sums, (sum, place, part) => emitStore(code, place, sum, part));
-      }
-    });
-    code.addImmediate(column, 4 * rows);
-    code.addImmediate(tileTarget, rows * qkvRow);
-  });
 }
