@@ -55,7 +55,7 @@ const contextFunctions = { getInput: 90, getOutput: 91, getData: 51, parallelFor
  */
 const sessionConfig = {
   'session.intra_op.allow_spinning': '1',
-  'session.intra_op.spin_duration_us': '50',
+  'session.intra_op.spin_duration_us': '200',
 } as const;
 
 type Pointer = bigint;
