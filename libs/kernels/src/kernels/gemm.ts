@@ -249,18 +249,61 @@ class GemmEmitter {
   private emitPacking(code: Assembler, depth: number): void {
     const { transposeB } = this.spec;
     const { panel, lastPanel } = this.plan;
-    const pack = (one: Panel): void => {
-      code.mov(rax, rbx);
-      const packing = { source: rax, target: rsi, counter: rcx, scratch: rdx };
-      (transposeB ? packColumns : packRows)(code, { panel: one, depth, stride: this.strides.b }, packing);
-    };
+    const { b: stride } = this.strides;
+    const packing = { source: rax, target: rsi, counter: rcx, scratch: rdx };
     code.lea(rsi, { base: rsp, displacement: slotBytes + this.tileBytes });
     code.mov(rbx, slots.b);
-    counted(code, { counter: r13, count: slots.panels }, () => {
-      pack(panel);
-      code.addImmediate(rbx, transposeB ? (this.panelBytes / 4) * this.strides.b : this.panelBytes);
+    if (transposeB) {
+      counted(code, { counter: r13, count: slots.panels }, () => {
+        code.mov(rax, rbx);
+        packColumns(code, { panel, depth, stride }, packing);
+        code.addImmediate(rbx, (this.panelBytes / 4) * stride);
+      });
+    } else {
+      this.emitRowPacking(code, depth);
+    }
+    if (lastPanel)
+      once(code, slots.lastPanel, () => {
+        code.mov(rax, rbx);
+        (transposeB ? packColumns : packRows)(code, { panel: lastPanel, depth, stride }, packing);
+      });
+  }
+
+  /**
+   * Copies row after row of B, as they lie in memory, to its place in each of the panels. Takes rbx to the panel behind, rsi to its
+   * place.
+   */
+  private emitRowPacking(code: Assembler, depth: number): void {
+    const { vectors } = this.plan.panel;
+    const [row, target] = [r8, r9];
+    const done: Label = {};
+    code.mov(row, rbx);
+    code.mov(target, rsi);
+    code.mov(r13, slots.panels);
+    code.compareImmediate(r13, 0);
+    code.jumpIf('lessOrEqual', done);
+    repeat(code, { counter: rcx, times: depth }, () => {
+      const next: Label = {};
+      code.mov(rax, row);
+      code.mov(rsi, target);
+      code.mov(r13, slots.panels);
+      code.place(next);
+      for (let vector = 0; vector < vectors; vector++) {
+        code.load(vector, { base: rax, displacement: vector * 4 * this.lanes });
+        code.store({ base: rsi, displacement: vector * 4 * this.lanes }, vector);
+      }
+      code.addImmediate(rax, this.panelBytes);
+      code.addImmediate(rsi, depth * this.panelBytes);
+      code.addImmediate(r13, -1);
+      code.jumpIf('notEqual', next);
+      code.addImmediate(row, this.strides.b);
+      code.addImmediate(target, this.panelBytes);
     });
-    if (lastPanel) once(code, slots.lastPanel, () => pack(lastPanel));
+    code.mov(r13, slots.panels);
+    code.mulImmediate(rax, r13, this.panelBytes);
+    code.addGpr(rbx, rax);
+    code.lea(rsi, { base: rsi, displacement: -(depth - 1) * this.panelBytes }); // the row before the last's end
+    code.place(done);
   }
 
   /** All tiles of so many rows of A, from r8 on; those of C begin at r10. */
