@@ -19,6 +19,11 @@ export interface Kernel {
   readonly name: string;
   readonly inputs: readonly ElementType[];
   readonly outputs: readonly TensorPort[];
+  /**
+   * Whether the first output may be written over the first input, where nothing else reads that: a number of it is written only
+   * after, and by the same task as, the number in the same place was read for the last time.
+   */
+  readonly inPlace?: boolean;
   readonly code: Uint8Array;
   readonly phases: readonly Phase[];
 }

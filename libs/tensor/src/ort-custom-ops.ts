@@ -51,6 +51,8 @@ const field = {
   compute: 18,
   getStartVersion: 20,
   getEndVersion: 21,
+  getMayInPlace: 22,
+  releaseMayInPlace: 23,
   name: 26,
   inputCount: 27,
   outputCount: 28,
@@ -64,6 +66,9 @@ const field = {
 /** Of the struct as we fill it in: the first with `createKernel` and `compute` as they are here, and versions of operators. */
 const structVersion = 18;
 const latest = 0x7fffffff;
+
+/** An index of 0, in memory that does not move. */
+const firstOnly = new Int32Array(new ArrayBuffer(256));
 
 const at = (base: Gpr, name: keyof typeof field) => ({ base, displacement: 8 * field[name] });
 
@@ -101,6 +106,14 @@ function callbacks(context: KernelContextFunctions): { code: Uint8Array; entries
     code.movTo({ base: rcx }, rdi); // the operator is its own kernel
     code.movImmediate(rax, 0);
   });
+  callback('getMayInPlace', () => {
+    // Lists of inputs and of outputs that may be written over them: the first and the first.
+    code.movImmediate(rax, addressOf(firstOnly));
+    code.movTo({ base: rdi }, rax);
+    code.movTo({ base: rsi }, rax);
+    code.movImmediate(rax, 1);
+  });
+  callback('releaseMayInPlace', answer(0));
   callback('compute', () => emitCompute(code, context));
   return { code: code.finish(), entries };
 }
@@ -214,7 +227,7 @@ export function createCustomOp(name: string, kernel: Kernel, context: KernelCont
   const struct = words(Array.from({ length: field.length }, () => 0));
   struct[field.version] = BigInt(structVersion);
   for (const [callback, entry] of Object.entries(entries))
-    struct[field[callback as keyof typeof field]] = code.address + BigInt(entry);
+    if (kernel.inPlace || !callback.endsWith('MayInPlace')) struct[field[callback as keyof typeof field]] = code.address + BigInt(entry);
   struct[field.name] = addressOf(text);
   struct[field.inputCount] = BigInt(inputs.length);
   struct[field.outputCount] = BigInt(outputs.length);

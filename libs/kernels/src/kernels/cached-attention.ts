@@ -128,6 +128,9 @@ function emitHead(code: Assembler, { heads, size, length }: CacheSpec): void {
     storeRow({ base: rax, displacement: vector * vectorBytes }, vector % 8, vector);
   }
 
+  // The values' beginning arrives while the scores are computed.
+  for (let line = 0; line < prefetch; line += 64) code.prefetch({ base: values, displacement: line });
+
   // Scores, unscaled, a block at a time. Dimensions go to several sums in turn, since one would wait for its last addition.
   const [scores, offset] = [rsp, rbp];
   const parts = block / lanes;

@@ -29,6 +29,7 @@ export function elementwiseKernel(
     name,
     inputs: pointers.map(() => 'float32' as const),
     outputs: [{ type: 'float32', shape }],
+    inPlace: true,
     phases: [
       {
         tasks: Math.ceil(size / taskLength),

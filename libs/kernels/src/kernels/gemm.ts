@@ -135,7 +135,7 @@ class GemmEmitter {
     const { rows, columns, depth, transposeA, transposeB } = spec;
     this.strides = { a: 4 * (transposeA ? rows : depth), b: 4 * (transposeB ? depth : columns), c: 4 * columns };
     // Rows that lie multiples of a page apart fall on the same few places of the first-level cache.
-    this.packA = transposeA === true || this.strides.a % 2048 === 0;
+    this.packA = transposeA === true || this.strides.a % 4096 === 0;
     const tileFloats = transposeA
       ? Math.ceil(plan.tileRows / this.lanes) * this.lanes * plan.depths[0]
       : plan.tileRows * (plan.depths[0] + 32);

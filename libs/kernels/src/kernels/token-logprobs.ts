@@ -187,6 +187,7 @@ export function tokenLogprobsGradientKernel(extension: VectorExtension, spec: Lo
     name: 'TokenLogprobsGradient',
     inputs: ['float32', 'int32', 'float32', 'float32', 'float32'],
     outputs: [{ type: 'float32', shape: [rows, columns] }],
+    inPlace: true,
     phases: [{ tasks: blocksOf(spec).count, emit }],
   });
 }
@@ -253,6 +254,7 @@ export function entropyGradientKernel(extension: VectorExtension, spec: LogitsSp
     name: 'EntropyGradient',
     inputs: ['float32', 'float32', 'float32', 'float32', 'float32'],
     outputs: [{ type: 'float32', shape: [rows, columns] }],
+    inPlace: true,
     phases: [{ tasks: blocksOf(spec).count, emit }],
   });
 }

@@ -59,8 +59,8 @@ const primitives: Primitive[] = [
   },
   ...[
     [2, 2, 5, 3],
-    [1, 1, 35, 4],
-    [2, 1, 9, 17],
+    [1, 1, 37, 1],
+    [1, 1, 3, 17],
   ].map(([batch, heads, length, size]) => ({
     name: `selfAttention, T = ${length}, D = ${size}`,
     fn: ({ qkv }: Record<string, tf.Tensor>) => selfAttention({ qkv, heads, length }),
