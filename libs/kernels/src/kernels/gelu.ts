@@ -81,6 +81,7 @@ export function geluGradientKernel(extension: VectorExtension, { rows, columns }
   };
   return assembleKernel(extension, {
     name: 'GeluGradient',
+    inPlace: true,
     inputs: ['float32', 'float32'],
     outputs: [[rows, columns], [columns], [blocks.count, columns]].map((shape) => ({ type: 'float32', shape })),
     phases: [

@@ -94,6 +94,7 @@ export function layerNormKernel(extension: VectorExtension, spec: LayerNormSpec)
   };
   return assembleKernel(extension, {
     name: 'LayerNorm',
+    inPlace: true,
     inputs: ['float32', 'float32', 'float32', ...(adds ? (['float32'] as const) : [])],
     outputs: [[rows, columns], [rows], [rows], ...(adds ? [[rows, columns]] : [])].map((shape) => ({
       type: 'float32',
@@ -127,6 +128,7 @@ export function layerNormGradientKernel(extension: VectorExtension, spec: LayerN
     });
   return assembleKernel(extension, {
     name: 'LayerNormGradient',
+    inPlace: true,
     inputs: Array.from({ length: inputs }, () => 'float32'),
     outputs: [[rows, columns], [columns], [columns], [columns], [blocks.count, 3, columns]].map((shape) => ({ type: 'float32', shape })), // prettier-ignore
     phases: [gradientPhase(spec), sums(0), sums(1), sums(2)],
