@@ -1,7 +1,9 @@
 /**
  * Memory that holds code. It is writable while it is filled and executable afterwards, never both at once.
  */
-import koffi, { type LibraryHandle } from 'koffi';
+import { createRequire } from 'node:module';
+import type * as koffiModule from 'koffi';
+import type { LibraryHandle } from 'koffi';
 
 /** Code in memory, at `address` until it is released. */
 export interface ExecutableCode {
@@ -9,11 +11,17 @@ export interface ExecutableCode {
   release(): void;
 }
 
+let loaded: typeof koffiModule | undefined;
+
+/** The foreign-function interface. Loaded when it is first asked for, because that throws where it has no build for the machine. */
+export const foreign = (): typeof koffiModule => (loaded ??= createRequire(__filename)('koffi') as typeof koffiModule);
+
 /** koffi runs native code on stacks of its own; ONNX Runtime and our kernels need far more than those have by default. */
 const stackBytes = 8 * 2 ** 20;
 
 /** Loads a native library, or what the process already has. The only way to koffi's libraries: it is configured before. */
 export function loadLibrary(path: string | null): LibraryHandle {
+  const koffi = foreign();
   if (koffi.config().async_stack_size !== stackBytes)
     koffi.config({ async_stack_size: stackBytes, sync_stack_size: stackBytes });
   return koffi.load(path);
@@ -62,11 +70,13 @@ export function placeCode(code: Uint8Array): ExecutableCode {
 }
 
 /** The address of an array's bytes, which do not move. Small arrays must lie in a buffer of more than 64 bytes. */
-export const addressOf = (array: NodeJS.TypedArray): bigint => koffi.address(array.buffer) + BigInt(array.byteOffset);
+export const addressOf = (array: NodeJS.TypedArray): bigint =>
+  foreign().address(array.buffer) + BigInt(array.byteOffset);
 
-const kernelType = koffi.proto('void', ['void *', 'size_t']);
+let kernelType: koffiModule.TypeObject | undefined;
 
 /** Calls code that takes a table of pointers and the number of a task. Graphs call it by themselves. */
 export function callKernel(address: bigint, pointers: BigUint64Array, task = 0): void {
-  koffi.call(address, kernelType, addressOf(pointers), task);
+  kernelType ??= foreign().proto('void', ['void *', 'size_t']);
+  foreign().call(address, kernelType, addressOf(pointers), task);
 }

@@ -2,6 +2,7 @@ export { Assembler } from './assembler';
 export * from './encoding';
 export { addressOf, callKernel, loadLibrary, placeCode, type ExecutableCode } from './executable';
 export { assembleKernel, loop, type ElementType, type Kernel, type Phase, type TensorPort } from './kernel';
+export { alignedSpace } from './memory';
 export { vectorExtensions } from './processor';
 export { geluKernel, geluGradientKernel } from './kernels/gelu';
 export { selfAttentionKernel } from './kernels/self-attention';

@@ -1,7 +1,6 @@
-import koffi from 'koffi';
 import { Assembler } from './assembler';
 import { r8, rax, rbx, rcx, rsi, rdi, type VectorExtension } from './encoding';
-import { addressOf, placeCode } from './executable';
+import { callKernel, placeCode } from './executable';
 
 /** What cpuid and xgetbv say, one 32-bit word each. */
 interface Features {
@@ -45,7 +44,7 @@ function readFeatures(): Features {
   code.return();
   const words = new Uint32Array(new ArrayBuffer(256));
   const placed = placeCode(code.finish());
-  koffi.call(placed.address, koffi.proto('void', ['void *']), addressOf(words));
+  callKernel(placed.address, new BigUint64Array(words.buffer));
   placed.release();
   return { basic: words[0], extended: words[2], saved: words[4] };
 }

@@ -1,6 +1,6 @@
 import { PavlovError } from '@pavlov/contracts';
 import { randomStream } from '@pavlov/random';
-import type { BoundFunction, Buffers, Engine, Parameters } from '@pavlov/tensor';
+import { allocate, type BoundFunction, type Buffers, type Engine, type Parameters } from '@pavlov/tensor';
 import { setImmediate } from 'node:timers/promises';
 import { createDecoder, type DecoderShape } from './decoder';
 import { createSampler } from './sampler';
@@ -74,7 +74,9 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
   const admitted = Math.max(1, Math.floor(batch / 4));
   const sizes = stepSizes(batch);
   const { vocabSize } = config;
-  const caches = decoder.cacheNames.map((name) => [name, new Float32Array(batch * decoder.cacheRow)] as const);
+  const caches = decoder.cacheNames.map(
+    (name) => [name, allocate({ shape: [batch * decoder.cacheRow], dtype: 'float32' })] as const,
+  );
   const prompts = new Int32Array(batch * maxPromptTokens);
   const tokens = new Int32Array(batch);
   const positions = new Int32Array(batch);

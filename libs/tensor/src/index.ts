@@ -1,6 +1,7 @@
 export { tf } from './tf';
 export { createEngine, type BackendName, type Engine, type EngineOptions } from './engine';
 export type { BoundFunction, CompiledFunction, CompileOptions, TensorFunction } from './compile';
+export { allocate } from './signature';
 export type { Buffers, DType, Signature, TensorSpec, TypedArray } from './signature';
 export {
   allocateParameters,

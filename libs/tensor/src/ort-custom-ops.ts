@@ -227,7 +227,8 @@ export function createCustomOp(name: string, kernel: Kernel, context: KernelCont
   const struct = words(Array.from({ length: field.length }, () => 0));
   struct[field.version] = BigInt(structVersion);
   for (const [callback, entry] of Object.entries(entries))
-    if (kernel.inPlace || !callback.endsWith('MayInPlace')) struct[field[callback as keyof typeof field]] = code.address + BigInt(entry);
+    if (kernel.inPlace || !callback.endsWith('MayInPlace'))
+      struct[field[callback as keyof typeof field]] = code.address + BigInt(entry);
   struct[field.name] = addressOf(text);
   struct[field.inputCount] = BigInt(inputs.length);
   struct[field.outputCount] = BigInt(outputs.length);

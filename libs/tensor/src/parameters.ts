@@ -1,3 +1,4 @@
+import { alignedSpace } from '@pavlov/kernels';
 import type { Signature } from './signature';
 import { sizeOf } from './signature';
 
@@ -41,8 +42,8 @@ export function layoutParameters(specs: readonly ParameterSpec[]): ParameterLayo
 
 /** Parameters that are all zero. */
 export function allocateParameters(layout: ParameterLayout): Parameters {
-  // Never an array of few bytes: V8 moves those, and native code holds pointers into this one.
-  const data = new Float32Array(new ArrayBuffer(Math.max(alignment, layout.length) * 4), 0, layout.length);
+  const { buffer, byteOffset } = alignedSpace(4 * layout.length);
+  const data = new Float32Array(buffer, byteOffset, layout.length);
   const views = layout.entries.map(({ name, offset, size }) => [name, data.subarray(offset, offset + size)] as const);
   return { layout, data, views: Object.fromEntries(views) };
 }

@@ -1,3 +1,4 @@
+import { alignedSpace } from '@pavlov/kernels';
 /** Element types that cross the border of a compiled function. */
 export type DType = 'float32' | 'int32';
 
@@ -27,14 +28,13 @@ export function outputSpec(name: string, { shape, dtype }: { shape: number[]; dt
   throw new TypeError(`Output "${name}" is ${dtype}; cast it to float32 or int32`);
 }
 
-/** Small arrays would live inside V8's moving heap; a separate ArrayBuffer of this size never does. */
-const minimumBytes = 256;
-
 /** A zeroed typed array for `spec`, over memory of its own that does not move. */
 export function allocate(spec: TensorSpec): TypedArray {
   const size = sizeOf(spec.shape);
-  const buffer = new ArrayBuffer(Math.max(minimumBytes, size * 4));
-  return spec.dtype === 'float32' ? new Float32Array(buffer, 0, size) : new Int32Array(buffer, 0, size);
+  const { buffer, byteOffset } = alignedSpace(4 * size);
+  return spec.dtype === 'float32'
+    ? new Float32Array(buffer, byteOffset, size)
+    : new Int32Array(buffer, byteOffset, size);
 }
 
 /** Whether `array` has the element type and the exact size that `spec` asks for. Cheap: it runs for every feed of every run. */
