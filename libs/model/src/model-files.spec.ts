@@ -109,7 +109,10 @@ describe('saveModelFiles', () => {
 });
 
 describe('loadModelFiles', () => {
-  const parametersOf = (files: ModelFiles): Buffer => Buffer.from(loadModelFiles(files).parameters.data.buffer);
+  const parametersOf = (files: ModelFiles): Buffer => {
+    const { data } = loadModelFiles(files).parameters;
+    return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  };
 
   it('takes names without the prefix, and ignores mask buffers and the tied output map', () => {
     const bare = withTensors(saved, (name) => name.replace('transformer.', ''), {
