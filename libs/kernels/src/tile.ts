@@ -29,7 +29,7 @@ export interface Tile {
   readonly counter?: Gpr;
   /** Bytes ahead at which the right factor is fetched from memory; not at all by default. */
   readonly prefetch?: number;
-  /** Of the last vector of a row, the mask of what there is to read; by default all. */
+  /** Of the last vector of a row, the mask of what there is to read; by default all. With AVX2 it is in the last register. */
   readonly mask?: number;
 }
 
@@ -83,6 +83,7 @@ function emitStep(code: Assembler, tile: Tile, step: number): void {
   const { rows, vectors, left, right, mask, prefetch } = tile;
   const rightAt = rows * vectors;
   const element = rightAt + vectors;
+  const free = code.registers - (mask !== undefined && code.extension === 'avx2' ? 1 : 0); // there the mask is in the last one
   for (let vector = 0; vector < vectors; vector++) {
     const source = { base: right.base, displacement: step * right.step + 4 * code.lanes * vector };
     if (mask !== undefined && vector === vectors - 1) code.loadMasked(rightAt + vector, source, mask);
@@ -91,7 +92,7 @@ function emitStep(code: Assembler, tile: Tile, step: number): void {
   }
   for (let row = 0; row < rows; row++) {
     // Two registers in turn, where there are two.
-    const broadcast = element + (element + 1 < code.registers ? row % 2 : 0);
+    const broadcast = element + (element + 1 < free ? row % 2 : 0);
     code.broadcast(broadcast, { base: left.base, displacement: step * left.step + row * left.rowStride });
     for (let vector = 0; vector < vectors; vector++)
       code.op('fma231', sumAt(tile, row, vector), broadcast, rightAt + vector);
