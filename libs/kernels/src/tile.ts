@@ -20,8 +20,8 @@ export interface Tile {
   readonly vectors: number;
   /** Its elements are read one by one. */
   readonly left: Factor & { readonly rowStride: number };
-  /** Its rows along the depth are read as vectors. */
-  readonly right: Factor;
+  /** Its rows along the depth are read as vectors; of numbers in 8 bits where `scales` says by what they are multiplied. */
+  readonly right: Factor & { readonly scales?: 'in registers' };
   /** Terms of each sum; where it is not known, a register that holds it, at least 1, and is 0 afterwards. */
   readonly depth: number | Gpr;
   readonly depthIn: 'code' | 'register';
@@ -36,9 +36,15 @@ export interface Tile {
 /** The register of a sum. */
 export const sumAt = ({ vectors }: Pick<Tile, 'vectors'>, row: number, vector: number): Vec => row * vectors + vector;
 
-/** Most rows of a tile with so many vectors in a row: sums, a row of the right factor and one element must fit the registers. */
-export const mostRows = (code: Pick<Assembler, 'registers'>, vectors: number): number =>
-  Math.floor((code.registers - vectors - 1) / vectors);
+/** The register of the scales of a vector of the right factor. */
+export const scaleAt = ({ rows, vectors }: Pick<Tile, 'rows' | 'vectors'>, vector: number): Vec =>
+  (rows + 1) * vectors + vector;
+
+/** Most rows of a tile: sums, a row of the right factor, its scales and one element must fit the registers. */
+export const mostRows = (
+  code: Pick<Assembler, 'registers'>,
+  { vectors, scales = false }: { vectors: number; scales?: boolean },
+): number => Math.floor((code.registers - vectors * (scales ? 2 : 1) - 1) / vectors);
 
 export function zeroSums(code: Assembler, { rows, vectors }: Pick<Tile, 'rows' | 'vectors'>): void {
   for (let sum = 0; sum < rows * vectors; sum++) code.zero(sum);
@@ -80,15 +86,10 @@ export function emitProduct(code: Assembler, tile: Tile): void {
 }
 
 function emitStep(code: Assembler, tile: Tile, step: number): void {
-  const { rows, vectors, left, right, mask, prefetch } = tile;
+  const { rows, vectors, left } = tile;
   const rightAt = rows * vectors;
-  const element = rightAt + vectors;
-  for (let vector = 0; vector < vectors; vector++) {
-    const source = { base: right.base, displacement: step * right.step + 4 * code.lanes * vector };
-    if (mask !== undefined && vector === vectors - 1) code.loadMasked(rightAt + vector, source, mask);
-    else code.load(rightAt + vector, source);
-    if (prefetch !== undefined) code.prefetch({ ...source, displacement: source.displacement + prefetch });
-  }
+  const element = rightAt + vectors * (tile.right.scales ? 2 : 1);
+  for (let vector = 0; vector < vectors; vector++) emitRight(code, tile, { register: rightAt + vector, step, vector });
   for (let row = 0; row < rows; row++) {
     // Two registers in turn, where there are two.
     const broadcast = element + (element + 1 < code.registers ? row % 2 : 0);
@@ -96,4 +97,27 @@ function emitStep(code: Assembler, tile: Tile, step: number): void {
     for (let vector = 0; vector < vectors; vector++)
       code.op('fma231', sumAt(tile, row, vector), broadcast, rightAt + vector);
   }
+}
+
+/** Bytes that come from memory together. */
+const lineBytes = 64;
+
+/** Reads a vector of the right factor. */
+function emitRight(
+  code: Assembler,
+  { rows, vectors, right, mask, prefetch }: Tile,
+  { register, step, vector }: { register: Vec; step: number; vector: number },
+): void {
+  const place = step * right.step + (right.scales ? 1 : 4) * code.lanes * vector;
+  const source = { base: right.base, displacement: place };
+  if (right.scales) {
+    code.loadBytes(register, source);
+    code.toFloat(register, register);
+    code.op('mul', register, register, scaleAt({ rows, vectors }, vector));
+  } else if (mask !== undefined && vector === vectors - 1) {
+    code.loadMasked(register, source, mask);
+  } else {
+    code.load(register, source);
+  }
+  if (prefetch !== undefined && place % lineBytes === 0) code.prefetch({ ...source, displacement: place + prefetch });
 }
