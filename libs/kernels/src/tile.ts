@@ -20,8 +20,8 @@ export interface Tile {
   readonly vectors: number;
   /** Its elements are read one by one. */
   readonly left: Factor & { readonly rowStride: number };
-  /** Its rows along the depth are read as vectors; of numbers in 8 bits where `scales` says by what they are multiplied. */
-  readonly right: Factor & { readonly scales?: 'in registers' };
+  /** Its rows along the depth are read as vectors; of signed bytes, if not of floats. */
+  readonly right: Factor & { readonly bytes?: boolean };
   /** Terms of each sum; where it is not known, a register that holds it, at least 1, and is 0 afterwards. */
   readonly depth: number | Gpr;
   readonly depthIn: 'code' | 'register';
@@ -31,20 +31,19 @@ export interface Tile {
   readonly prefetch?: number;
   /** Of the last vector of a row, the mask of what there is to read; by default all. */
   readonly mask?: number;
+  /**
+   * Sums for each element of the result, to which the terms of a known depth go in turn: 1 by default. With few rows, a second one
+   * is the faster, since additions to the same register wait for each other. They are behind the first ones, in the same order.
+   */
+  readonly chains?: 1 | 2;
 }
 
 /** The register of a sum. */
 export const sumAt = ({ vectors }: Pick<Tile, 'vectors'>, row: number, vector: number): Vec => row * vectors + vector;
 
-/** The register of the scales of a vector of the right factor. */
-export const scaleAt = ({ rows, vectors }: Pick<Tile, 'rows' | 'vectors'>, vector: number): Vec =>
-  (rows + 1) * vectors + vector;
-
-/** Most rows of a tile: sums, a row of the right factor, its scales and one element must fit the registers. */
-export const mostRows = (
-  code: Pick<Assembler, 'registers'>,
-  { vectors, scales = false }: { vectors: number; scales?: boolean },
-): number => Math.floor((code.registers - vectors * (scales ? 2 : 1) - 1) / vectors);
+/** Most rows of a tile with so many vectors in a row: sums, a row of the right factor and one element must fit the registers. */
+export const mostRows = (code: Pick<Assembler, 'registers'>, vectors: number, chains = 1): number =>
+  Math.floor((code.registers - vectors - 1) / (vectors * chains));
 
 export function zeroSums(code: Assembler, { rows, vectors }: Pick<Tile, 'rows' | 'vectors'>): void {
   for (let sum = 0; sum < rows * vectors; sum++) code.zero(sum);
@@ -86,16 +85,17 @@ export function emitProduct(code: Assembler, tile: Tile): void {
 }
 
 function emitStep(code: Assembler, tile: Tile, step: number): void {
-  const { rows, vectors, left } = tile;
-  const rightAt = rows * vectors;
-  const element = rightAt + vectors * (tile.right.scales ? 2 : 1);
+  const { rows, vectors, left, chains = 1 } = tile;
+  const sums = (step % chains) * rows * vectors;
+  const rightAt = chains * rows * vectors;
+  const element = rightAt + vectors;
   for (let vector = 0; vector < vectors; vector++) emitRight(code, tile, { register: rightAt + vector, step, vector });
   for (let row = 0; row < rows; row++) {
     // Two registers in turn, where there are two.
     const broadcast = element + (element + 1 < code.registers ? row % 2 : 0);
     code.broadcast(broadcast, { base: left.base, displacement: step * left.step + row * left.rowStride });
     for (let vector = 0; vector < vectors; vector++)
-      code.op('fma231', sumAt(tile, row, vector), broadcast, rightAt + vector);
+      code.op('fma231', sums + sumAt(tile, row, vector), broadcast, rightAt + vector);
   }
 }
 
@@ -105,15 +105,14 @@ const lineBytes = 64;
 /** Reads a vector of the right factor. */
 function emitRight(
   code: Assembler,
-  { rows, vectors, right, mask, prefetch }: Tile,
+  { vectors, right, mask, prefetch }: Tile,
   { register, step, vector }: { register: Vec; step: number; vector: number },
 ): void {
-  const place = step * right.step + (right.scales ? 1 : 4) * code.lanes * vector;
+  const place = step * right.step + (right.bytes ? 1 : 4) * code.lanes * vector;
   const source = { base: right.base, displacement: place };
-  if (right.scales) {
+  if (right.bytes) {
     code.loadBytes(register, source);
     code.toFloat(register, register);
-    code.op('mul', register, register, scaleAt({ rows, vectors }, vector));
   } else if (mask !== undefined && vector === vectors - 1) {
     code.loadMasked(register, source, mask);
   } else {

@@ -67,7 +67,7 @@ function planOf(extension: VectorExtension, { rows, columns, depth, threads, tra
   const lanes = extension === 'avx512' ? 16 : 8;
   const registers = extension === 'avx512' ? 32 : 16;
   const vectors = Math.min(panelVectors, Math.ceil(columns / lanes));
-  const most = mostRows({ registers }, { vectors });
+  const most = mostRows({ registers }, vectors);
   const tileRows = Math.ceil(rows / Math.ceil(rows / most));
   const tiles = Math.floor(rows / tileRows);
   const width = vectors * lanes;

@@ -4,9 +4,9 @@
  * matrices in 8 bits, too: they are widened in registers, and x and the sums stay float32.
  */
 import { type Assembler } from '../assembler';
-import { type Label, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, type VectorExtension } from '../encoding'; // prettier-ignore
+import { type Label, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, type Vec, type VectorExtension } from '../encoding'; // prettier-ignore
 import { assembleKernel, type Kernel } from '../kernel';
-import { emitProduct, mostRows, scaleAt, sumAt } from '../tile';
+import { emitProduct, mostRows, sumAt, type Tile, zeroSums } from '../tile';
 import { emitGeluGate } from './gelu';
 import { type Panel, repeat } from './packing';
 import { panelsOf, type PanelsSpec } from './panels';
@@ -38,7 +38,7 @@ export function linearRowsKernel(extension: VectorExtension, spec: LinearRowsSpe
   const own = Math.ceil(panels / most);
   const tasks = Math.ceil(panels / own);
   const width = 4 * columns;
-  const rowTiles = rowTilesOf(extension, spec);
+  const rowTiles = rowTilesOf(extension, rows);
 
   const emit = (code: Assembler): void => {
     const [next, done]: Label[] = [{}, {}];
@@ -103,12 +103,8 @@ export function linearRowsKernel(extension: VectorExtension, spec: LinearRowsSpe
 }
 
 /** Rows in tiles of equal size, but for the last. */
-function rowTilesOf(
-  extension: VectorExtension,
-  { rows, block }: LinearRowsSpec,
-): { tileRows: number; times: number }[] {
-  const registers = extension === 'avx512' ? 32 : 16;
-  const most = mostRows({ registers }, { vectors: 2, scales: block !== undefined });
+function rowTilesOf(extension: VectorExtension, rows: number): { tileRows: number; times: number }[] {
+  const most = mostRows({ registers: extension === 'avx512' ? 32 : 16 }, 2);
   const tileRows = Math.ceil(rows / Math.ceil(rows / most));
   const rest = rows % tileRows;
   return [{ tileRows, times: Math.floor(rows / tileRows) }, ...(rest > 0 ? [{ tileRows: rest, times: 1 }] : [])];
@@ -136,43 +132,31 @@ function emitRows(
     base,
     displacement: row * outputs * 4 + vector * code.lanes * 4,
   });
-  if (partial) code.setMask(mask, last, rax);
-  for (let vector = 0; vector < vectors; vector++) {
+  const loadBias = (target: Vec, vector: number): void => {
     const source = { base: r10, displacement: vector * code.lanes * 4 };
-    for (let row = 0; row < rows; row++) {
-      if (isPartial(vector)) code.loadMasked(sumAt({ vectors }, row, vector), source, mask);
-      else code.load(sumAt({ vectors }, row, vector), source);
-    }
-  }
+    if (!isPartial(vector)) return code.load(target, source);
+    code.setMask(mask, last, rax);
+    code.loadMasked(target, source, mask);
+  };
+  const forEachSum = (body: (sum: Vec, vector: number) => void): void => {
+    for (let vector = 0; vector < vectors; vector++)
+      for (let row = 0; row < rows; row++) body(sumAt({ vectors }, row, vector), vector);
+  };
+  const temporary = rows * vectors;
   code.mov(rdx, rbx);
   code.mov(rsi, r9);
-  const product = (depth: number): void =>
-    emitProduct(code, {
-      rows,
-      vectors,
-      left: { base: rdx, step: 4, rowStride: inputs * 4 },
-      right:
-        block === undefined
-          ? { base: rsi, step: vectors * code.lanes * 4 }
-          : { base: rsi, step: vectors * code.lanes, scales: 'in registers' },
-      depth,
-      depthIn: 'code',
-      counter: rcx,
-      ...(first && { prefetch }),
-    });
+  const product = { rows, vectors, left: { base: rdx, step: 4, rowStride: inputs * 4 }, ...(first && { prefetch }) };
   if (block === undefined) {
-    product(inputs);
+    forEachSum(loadBias);
+    const right = { base: rsi, step: vectors * code.lanes * 4 };
+    emitProduct(code, { ...product, right, depth: inputs, depthIn: 'code', counter: rcx });
   } else {
-    const scaled = (depth: number): void => {
-      for (let vector = 0; vector < vectors; vector++)
-        code.load(scaleAt({ rows, vectors }, vector), { base: rsi, displacement: vector * code.lanes * 4 });
-      code.addImmediate(rsi, vectors * code.lanes * 4);
-      product(depth);
-    };
-    repeat(code, { counter: rax, times: Math.floor(inputs / block) }, () => scaled(block));
-    if (inputs % block > 0) scaled(inputs % block);
+    emitByteProduct(code, { ...product, inputs, block });
+    forEachSum((sum, vector) => {
+      if (sum === vector) loadBias(temporary, vector);
+      code.op('add', sum, sum, temporary);
+    });
   }
-  const temporary = rows * vectors;
   code.lea(rdi, { base: y, index: rbp });
   if (residual) code.lea(rsi, { base: r11, index: rbp });
   for (let row = 0; row < rows; row++) {
@@ -192,6 +176,30 @@ function emitRows(
       else code.store(place(row, vector, rdi), sum);
     }
   }
+}
+
+/** The sums of a panel in 8 bits at rsi, of the columns in units of their scales until its end; leaves them in the first chain. */
+function emitByteProduct(
+  code: Assembler,
+  { inputs, block, ...tile }: Pick<Tile, 'rows' | 'vectors' | 'left' | 'prefetch'> & { inputs: number; block: number },
+): void {
+  const { rows, vectors } = tile;
+  const chains = rows <= mostRows(code, vectors, 2) ? 2 : 1;
+  const right = { base: rsi, step: vectors * code.lanes, bytes: true };
+  zeroSums(code, { rows: chains * rows, vectors });
+  const addBlock = (depth: number): void => {
+    emitProduct(code, { ...tile, right, chains, depth, depthIn: 'code', counter: rcx });
+    for (let row = 0; row < chains * rows; row++) {
+      for (let vector = 0; vector < vectors; vector++) {
+        const sum = sumAt(tile, row, vector);
+        code.op('mul', sum, sum, { base: rsi, displacement: vector * code.lanes * 4 });
+      }
+    }
+    code.addImmediate(rsi, vectors * code.lanes * 4);
+  };
+  repeat(code, { counter: rax, times: Math.floor(inputs / block) }, () => addBlock(block));
+  if (inputs % block > 0) addBlock(inputs % block);
+  if (chains === 2) for (let sum = 0; sum < rows * vectors; sum++) code.op('add', sum, sum, sum + rows * vectors);
 }
 
 /** x = gelu(x) with the four registers from `free` on. */

@@ -30,8 +30,8 @@ export interface Panels {
 
 export interface PanelsSpec extends Omit<MatrixSpec, 'order'> {
   /**
-   * Numbers of a column that share a scale, where they have 8 bits, and are signed. Each panel then has, for so many rows at a
-   * time, the scales of its columns and behind them the numbers.
+   * Numbers of a column that share a scale, where they have 8 bits, and are signed. Behind so many rows, each panel then has what
+   * the sums up to there are to be multiplied by: the ratio of the scales of this block and the next, and in the end the last scale.
    */
   readonly block?: number;
 }
