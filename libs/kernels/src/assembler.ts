@@ -39,6 +39,7 @@ const opcodes = {
   and: { prefix: '66', map: '0F', opcode: 0xdb },
   toInt: { prefix: '66', map: '0F', opcode: 0x5b },
   toFloat: { prefix: 'none', map: '0F', opcode: 0x5b },
+  bytesToInts: { prefix: '66', map: '0F38', opcode: 0x21, unit: 16 },
   addInt: { prefix: '66', map: '0F', opcode: 0xfe },
   shiftInt: { prefix: '66', map: '0F', opcode: 0x72 },
   round: { prefix: '66', map: '0F3A', opcode: 0x08 },
@@ -316,6 +317,11 @@ export class Assembler {
 
   toFloat(target: Vec, source: Vec): void {
     this.vector(opcodes.toFloat, { reg: target, rm: source, bits: this.bits });
+  }
+
+  /** As many bytes of memory as there are lanes, signed. */
+  loadBytes(target: Vec, source: Memory): void {
+    this.vector(opcodes.bytesToInts, { reg: target, rm: source, bits: this.bits });
   }
 
   shiftLeft(target: Vec, source: Vec, count: number): void {

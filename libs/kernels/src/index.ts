@@ -20,7 +20,7 @@ export {
 export { machineSweeps, placeSweeps, type AdamArrays, type AdamConstants, type Sweeps } from './sweeps';
 export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Tile } from './tile';
 export { gemmKernel, type GemmSpec } from './kernels/gemm';
-export { packMatrixKernel, panelsOf, type MatrixSpec } from './kernels/panels';
+export { packMatrixKernel, panelsOf, type MatrixSpec, type PanelsSpec } from './kernels/panels';
 export { linearRowsKernel, type LinearRowsSpec } from './kernels/linear-rows';
 export { cachedAttentionKernel, cacheLength, fillCacheKernel, type CacheSpec } from './kernels/cached-attention';
 export { sampleKernel } from './kernels/sample';

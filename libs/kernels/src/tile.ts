@@ -20,8 +20,8 @@ export interface Tile {
   readonly vectors: number;
   /** Its elements are read one by one. */
   readonly left: Factor & { readonly rowStride: number };
-  /** Its rows along the depth are read as vectors. */
-  readonly right: Factor;
+  /** Its rows along the depth are read as vectors; of signed bytes, if not of floats. */
+  readonly right: Factor & { readonly bytes?: boolean };
   /** Terms of each sum; where it is not known, a register that holds it, at least 1, and is 0 afterwards. */
   readonly depth: number | Gpr;
   readonly depthIn: 'code' | 'register';
@@ -31,14 +31,19 @@ export interface Tile {
   readonly prefetch?: number;
   /** Of the last vector of a row, the mask of what there is to read; by default all. With AVX2 it is in the last register. */
   readonly mask?: number;
+  /**
+   * Sums for each element of the result, to which the terms of a known depth go in turn: 1 by default. With few rows, a second one
+   * is the faster, since additions to the same register wait for each other. They are behind the first ones, in the same order.
+   */
+  readonly chains?: 1 | 2;
 }
 
 /** The register of a sum. */
 export const sumAt = ({ vectors }: Pick<Tile, 'vectors'>, row: number, vector: number): Vec => row * vectors + vector;
 
 /** Most rows of a tile with so many vectors in a row: sums, a row of the right factor and one element must fit the registers. */
-export const mostRows = (code: Pick<Assembler, 'registers'>, vectors: number): number =>
-  Math.floor((code.registers - vectors - 1) / vectors);
+export const mostRows = (code: Pick<Assembler, 'registers'>, vectors: number, chains = 1): number =>
+  Math.floor((code.registers - vectors - 1) / (vectors * chains));
 
 export function zeroSums(code: Assembler, { rows, vectors }: Pick<Tile, 'rows' | 'vectors'>): void {
   for (let sum = 0; sum < rows * vectors; sum++) code.zero(sum);
@@ -80,21 +85,39 @@ export function emitProduct(code: Assembler, tile: Tile): void {
 }
 
 function emitStep(code: Assembler, tile: Tile, step: number): void {
-  const { rows, vectors, left, right, mask, prefetch } = tile;
-  const rightAt = rows * vectors;
+  const { rows, vectors, left, chains = 1 } = tile;
+  const sums = (step % chains) * rows * vectors;
+  const rightAt = chains * rows * vectors;
   const element = rightAt + vectors;
-  const free = code.registers - (mask !== undefined && code.extension === 'avx2' ? 1 : 0); // there the mask is in the last one
-  for (let vector = 0; vector < vectors; vector++) {
-    const source = { base: right.base, displacement: step * right.step + 4 * code.lanes * vector };
-    if (mask !== undefined && vector === vectors - 1) code.loadMasked(rightAt + vector, source, mask);
-    else code.load(rightAt + vector, source);
-    if (prefetch !== undefined) code.prefetch({ ...source, displacement: source.displacement + prefetch });
-  }
+  const free = code.registers - (tile.mask !== undefined && code.extension === 'avx2' ? 1 : 0); // there the mask is in the last one
+  for (let vector = 0; vector < vectors; vector++) emitRight(code, tile, { register: rightAt + vector, step, vector });
   for (let row = 0; row < rows; row++) {
     // Two registers in turn, where there are two.
     const broadcast = element + (element + 1 < free ? row % 2 : 0);
     code.broadcast(broadcast, { base: left.base, displacement: step * left.step + row * left.rowStride });
     for (let vector = 0; vector < vectors; vector++)
-      code.op('fma231', sumAt(tile, row, vector), broadcast, rightAt + vector);
+      code.op('fma231', sums + sumAt(tile, row, vector), broadcast, rightAt + vector);
   }
+}
+
+/** Bytes that come from memory together. */
+const lineBytes = 64;
+
+/** Reads a vector of the right factor. */
+function emitRight(
+  code: Assembler,
+  { vectors, right, mask, prefetch }: Tile,
+  { register, step, vector }: { register: Vec; step: number; vector: number },
+): void {
+  const place = step * right.step + (right.bytes ? 1 : 4) * code.lanes * vector;
+  const source = { base: right.base, displacement: place };
+  if (right.bytes) {
+    code.loadBytes(register, source);
+    code.toFloat(register, register);
+  } else if (mask !== undefined && vector === vectors - 1) {
+    code.loadMasked(register, source, mask);
+  } else {
+    code.load(register, source);
+  }
+  if (prefetch !== undefined && place % lineBytes === 0) code.prefetch({ ...source, displacement: place + prefetch });
 }

@@ -58,7 +58,7 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
   const length = Math.ceil((maxPromptTokens + maxNewTokens) / 16) * 16; // what `cachedAttention` asks for
   const cacheNames = Array.from({ length: layers }, (_, layer) => [`pastK${layer}`, `pastV${layer}`]).flat();
   const inPlace = Object.fromEntries(cacheNames.map((name) => [presentOf(name), name]));
-  const stepWeights = shape.int8 ? int8Weights(config, shape.int8) : await changingWeights(engine, config);
+  const stepWeights = shape.int8 ? int8Weights(engine, config, shape.int8) : await changingWeights(engine, config);
   const common = (rows: number): Signature => {
     const cache = [rows, heads, length, width / heads];
     return {

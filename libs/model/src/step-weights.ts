@@ -1,5 +1,6 @@
 import {
   gelu,
+  int8Panels,
   linearColumns,
   linearInt8,
   linearPanels,
@@ -9,6 +10,7 @@ import {
   tf,
   type Buffers,
   type Engine,
+  type LinearInt8Input,
   type LinearPanelsInput,
   type Parameters,
   type Signature,
@@ -131,33 +133,53 @@ async function columnWeights(engine: Engine, config: TransformerConfig): Promise
 
 const withResidual = (x: tf.Tensor, residual: tf.Tensor | undefined): tf.Tensor => (residual ? tf.add(residual, x) : x);
 
-/** These weights, their matrices in 8 bits; a step then reads a quarter of the bytes. They are part of what is compiled. */
-export function int8Weights(config: TransformerConfig, frozen: Parameters): StepWeights {
+/**
+ * These weights as they are now, their matrices in 8 bits; a step then reads a quarter of the bytes. Kernels of our own are fed them
+ * in panels, else they are part of what is compiled.
+ */
+export function int8Weights(engine: Engine, config: TransformerConfig, frozen: Parameters): StepWeights {
   const { entries } = frozen.layout;
-  const matrices = new Map(
-    entries
-      .filter(({ name }) => isMatrix(name) || name === table)
-      .map(({ name, shape: [first, second] }) => [
-        name,
-        name === table
-          ? quantizeMatrix(frozen.views[name], { outputs: first, inputs: second, order: 'outputs first' })
-          : quantizeMatrix(frozen.views[name], { inputs: first, outputs: second, order: 'inputs first' }),
-      ]),
-  );
-  const fed = entries.filter(({ name }) => !isMatrix(name));
+  const panels: Record<string, Int32Array> = {};
+  const matrices = new Map<string, (inputs: Weights) => LinearInt8Input['w']>();
+  for (const { name, shape } of entries.filter(({ name }) => isMatrix(name) || name === table)) {
+    const w = quantizeMatrix(frozen.views[name], matrixSpec(name, shape));
+    if (engine.kernels) {
+      const { outputs, inputs, block } = w; // and not the numbers
+      panels[int8Name(name)] = int8Panels(w, engine.kernels);
+      matrices.set(name, (fed) => ({ outputs, inputs, block, panels: fed[int8Name(name)] }));
+    } else {
+      matrices.set(name, () => w);
+    }
+  }
+  const floats = entries.filter(({ name }) => !isMatrix(name));
   return {
-    signature: Object.fromEntries(fed.map(({ name, shape }) => [name, specOf(shape)])),
-    load: ({ views }) => Promise.resolve(Object.fromEntries(fed.map(({ name }) => [name, views[name]]))),
+    signature: {
+      ...Object.fromEntries(floats.map(({ name, shape }) => [name, specOf(shape)])),
+      ...Object.fromEntries(
+        Object.entries(panels).map(([name, { length }]) => [name, { shape: [length], dtype: 'int32' as const }]),
+      ),
+    },
+    load: ({ views }) =>
+      Promise.resolve({ ...Object.fromEntries(floats.map(({ name }) => [name, views[name]])), ...panels }),
     maps: (inputs) => {
-      const project: StepMaps['project'] = (name, x, residual) =>
-        withResidual(linearInt8({ x, w: matrices.get(`${name}.weight`)!, b: inputs[`${name}.bias`] }), residual);
+      const linear = (name: string, rest: Pick<LinearInt8Input, 'x' | 'residual' | 'activation'>): tf.Tensor =>
+        linearInt8({ w: matrices.get(`${name}.weight`)!(inputs), b: inputs[`${name}.bias`], ...rest });
       return {
-        project,
-        mlp: (layer, x, residual) =>
-          project(blockName(layer, 'mlp.c_proj'), gelu(project(blockName(layer, 'mlp.c_fc'), x)), residual),
-        logits: (x) => linearInt8({ x, w: matrices.get(table)!, b: padMask(config) }),
+        project: (name, x, residual) => linear(name, { x, residual }),
+        mlp: (layer, x, residual) => {
+          const wide = linear(blockName(layer, 'mlp.c_fc'), { x, activation: 'gelu' }); // [N, 4C]
+          return linear(blockName(layer, 'mlp.c_proj'), { x: wide, residual });
+        },
+        logits: (x) => linearInt8({ w: matrices.get(table)!(inputs), b: padMask(config), x }),
       };
     },
     dispose: () => matrices.clear(),
   };
 }
+
+const int8Name = (name: string): string => `int8:${name}`;
+
+const matrixSpec = (name: string, [first, second]: readonly number[]) =>
+  name === table
+    ? ({ outputs: first, inputs: second, order: 'outputs first' } as const)
+    : ({ inputs: first, outputs: second, order: 'inputs first' } as const);

@@ -193,19 +193,37 @@ const attentionShapes = [
   [1, 1, 8, 37],
 ] as const;
 
+/** Matrices in 8 bits: blocks of 128 and of 32 numbers with a rest, and columns that are not the panels'. */
+const int8 = ([[5, 128, 'gelu'], [37, 33, undefined], [64, 256, undefined], [21, 70, 'gelu']] as const).map(
+  ([outputs, inputs, activation]) => wholeNumbers({ outputs, inputs, activation }),
+); // prettier-ignore
+
 /** Whole numbers of which the largest of each block is 127 are what they are in 8 bits. */
-function wholeNumbers(inputs: number): ConformanceCase {
-  const matrix = Float32Array.from({ length: 5 * inputs }, (_, i) =>
+function wholeNumbers({
+  outputs,
+  inputs,
+  activation,
+}: {
+  outputs: number;
+  inputs: number;
+  activation?: 'gelu';
+}): ConformanceCase {
+  const matrix = Float32Array.from({ length: outputs * inputs }, (_, i) =>
     (i % inputs) % 32 === 0 ? 127 : ((i * 7919) % 255) - 127,
   );
-  const w = quantizeMatrix(matrix, { inputs, outputs: 5, order: 'outputs first' });
+  const w = quantizeMatrix(matrix, { inputs, outputs, order: 'outputs first' });
   const peaks = Float32Array.from({ length: inputs }, (_, i) => (i % 32 === 0 ? 1 : 0));
   return {
-    fn: ({ x, b }) => {
+    fn: ({ x, bias, residual }) => {
+      const b = tf.cast(bias, 'float32');
       const peak = tf.tensor1d(peaks);
-      return linearInt8({ x: tf.add(tf.mul(tf.cast(x, 'float32'), tf.sub(1, peak)), tf.mul(peak, 127)), w, b });
+      const whole = tf.add(tf.mul(tf.cast(x, 'float32'), tf.sub(1, peak)), tf.mul(peak, 127));
+      return [
+        linearInt8({ x: whole, w, b, activation }),
+        linearInt8({ x: whole, w, b, activation, residual: tf.cast(residual, 'float32') }),
+      ];
     },
-    inputs: { x: int(3, inputs), b: float(5) },
+    inputs: { x: int(17, inputs), bias: int(outputs), residual: int(17, outputs) },
     range: [-127, 127],
   };
 }
@@ -416,7 +434,7 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
   PavlovFillCache: [decoding],
   PavlovStepAttention: [decoding],
   PavlovPackMatrix: panels,
-  PavlovLinearPanels: panels,
+  PavlovLinearPanels: [...panels, ...int8],
   PavlovSample: [7, 100].map((vocabulary) => ({
     fn: ({ logits, uniforms }) => {
       const { tokens, shifted, totals } = sample({ logits, uniforms });
@@ -429,7 +447,7 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
   PavlovGeluGradient: [{ fn: differentiated(gelu), inputs: { x: float(50) }, range: [-6, 6] }],
   PavlovLayerNorm: layerNorms((y, [x, g, b]) => y(x, g, b)),
   PavlovLayerNormGradient: layerNorms((y, inputs) => tf.grads((x, g, b) => tf.sum(tf.square(y(x, g, b))))(inputs)),
-  PavlovLinearInt8: [128, 33].map((inputs) => wholeNumbers(inputs)),
+  PavlovLinearInt8: int8,
   PavlovLinearColumns: [
     {
       fn: ({ w, b, x }) => linearColumns({ w, b, x }),

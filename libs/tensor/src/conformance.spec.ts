@@ -61,6 +61,7 @@ const onlyWithKernels: ReadonlySet<string> = new Set([
 const onlyWithout: ReadonlySet<string> = new Set([
   'PavlovAddAt',
   'PavlovCachedAttention',
+  'PavlovLinearInt8',
   'PavlovLogSoftmax',
   'PavlovTakeLast',
 ]);

@@ -148,8 +148,11 @@ function traceBackend(): TraceBackend {
 /** Whether a function is being traced now; fused primitives use their own kernels only then. */
 export const isTracing = (): boolean => tf.engine().backendName === backendName;
 
-/** Whether a function is being traced for a machine that runs kernels of our own. */
-export const hasKernels = (): boolean => isTracing() && backend?.builder?.extension !== undefined;
+/** What kernels of our own are assembled for, while a function is being traced for a machine that runs them. */
+export const kernelExtension = (): VectorExtension | undefined =>
+  isTracing() ? backend?.builder?.extension : undefined;
+
+export const hasKernels = (): boolean => kernelExtension() !== undefined;
 
 /** Runs one of our own kernels; only while tracing. */
 export function runTraced(

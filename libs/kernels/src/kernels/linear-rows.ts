@@ -1,19 +1,18 @@
 /**
- * A linear map of few rows, y = act(x W + b) + r, on a matrix laid out in panels (`packMatrixKernel`): what a decoding step does.
- * Such a product is bound by reading the matrix, so each panel is read once for all rows, and the next is fetched meanwhile.
+ * A linear map of few rows, y = act(x W + b) + r, on a matrix laid out in panels (`panelsOf`): what a decoding step does.
+ * Such a product is bound by reading the matrix, so each panel is read once for all rows, and the next is fetched meanwhile. Hence
+ * matrices in 8 bits, too: they are widened in registers, and x and the sums stay float32.
  */
 import { type Assembler } from '../assembler';
-import { type Label, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, type VectorExtension } from '../encoding'; // prettier-ignore
+import { type Label, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, type Vec, type VectorExtension } from '../encoding'; // prettier-ignore
 import { assembleKernel, type Kernel } from '../kernel';
-import { emitProduct, mostRows, sumAt } from '../tile';
+import { emitProduct, mostRows, sumAt, type Tile, zeroSums } from '../tile';
 import { emitGeluGate } from './gelu';
-import { type Panel } from './packing';
-import { panelsOf } from './panels';
+import { type Panel, repeat } from './packing';
+import { panelsOf, type PanelsSpec } from './panels';
 
-export interface LinearRowsSpec {
+export interface LinearRowsSpec extends PanelsSpec {
   readonly rows: number;
-  readonly inputs: number;
-  readonly outputs: number;
   /** Of x W + b. */
   readonly activation?: 'gelu';
   /** Whether r [rows, outputs] is added in the end. */
@@ -22,22 +21,23 @@ export interface LinearRowsSpec {
 }
 
 /** Bytes of the matrix that a task should have. */
-const taskBytes = 128 * 1024;
+const taskBytes = { float32: 128 * 1024, int8: 32 * 1024 };
 /** Tasks for each thread at most: one that is held up leaves the others something to do. */
 const tasksPerThread = 8;
 /** Bytes ahead: as far as reading gets until memory answers. */
 const prefetch = 16384;
 
-/** (x [rows, inputs], panels, b [outputs], r where there is one) → y [rows, outputs] */
+/** (x [rows, inputs], panels, in words if in 8 bits, b [outputs], r where there is one) → y [rows, outputs] */
 export function linearRowsKernel(extension: VectorExtension, spec: LinearRowsSpec): Kernel {
-  const { rows, inputs, outputs, threads, residual = false } = spec;
-  const { panel, count, last, bytes } = panelsOf(extension, spec);
+  const { rows, inputs, outputs, block, threads, residual = false } = spec;
+  const { panel, columns, count, last, bytes } = panelsOf(extension, spec);
   const panels = count + (last ? 1 : 0);
-  const wanted = Math.ceil((panels * bytes) / taskBytes);
+  const type = block === undefined ? 'float32' : 'int8';
+  const wanted = Math.ceil((panels * bytes) / taskBytes[type]);
   const most = Math.min(panels, Math.max(threads, Math.min(wanted, threads * tasksPerThread)));
   const own = Math.ceil(panels / most);
   const tasks = Math.ceil(panels / own);
-  const width = bytes / inputs;
+  const width = 4 * columns;
   const rowTiles = rowTilesOf(extension, rows);
 
   const emit = (code: Assembler): void => {
@@ -96,7 +96,7 @@ export function linearRowsKernel(extension: VectorExtension, spec: LinearRowsSpe
   };
   return assembleKernel(extension, {
     name: 'LinearRows',
-    inputs: Array.from({ length: residual ? 4 : 3 }, () => 'float32' as const),
+    inputs: ['float32', type === 'int8' ? 'int32' : 'float32', 'float32', ...(residual ? ['float32' as const] : [])],
     outputs: [{ type: 'float32', shape: [rows, outputs] }],
     phases: [{ tasks, emit }],
   });
@@ -104,8 +104,7 @@ export function linearRowsKernel(extension: VectorExtension, spec: LinearRowsSpe
 
 /** Rows in tiles of equal size, but for the last. */
 function rowTilesOf(extension: VectorExtension, rows: number): { tileRows: number; times: number }[] {
-  const registers = extension === 'avx512' ? 32 : 16;
-  const most = mostRows({ registers }, 2);
+  const most = mostRows({ registers: extension === 'avx512' ? 32 : 16 }, 2);
   const tileRows = Math.ceil(rows / Math.ceil(rows / most));
   const rest = rows % tileRows;
   return [{ tileRows, times: Math.floor(rows / tileRows) }, ...(rest > 0 ? [{ tileRows: rest, times: 1 }] : [])];
@@ -119,6 +118,7 @@ function emitRows(
     rows,
     inputs,
     outputs,
+    block,
     activation,
     residual,
     y,
@@ -132,27 +132,31 @@ function emitRows(
     base,
     displacement: row * outputs * 4 + vector * code.lanes * 4,
   });
-  if (partial) code.setMask(mask, last, rax);
-  for (let vector = 0; vector < vectors; vector++) {
+  const loadBias = (target: Vec, vector: number): void => {
     const source = { base: r10, displacement: vector * code.lanes * 4 };
-    for (let row = 0; row < rows; row++) {
-      if (isPartial(vector)) code.loadMasked(sumAt({ vectors }, row, vector), source, mask);
-      else code.load(sumAt({ vectors }, row, vector), source);
-    }
-  }
+    if (!isPartial(vector)) return code.load(target, source);
+    code.setMask(mask, last, rax);
+    code.loadMasked(target, source, mask);
+  };
+  const forEachSum = (body: (sum: Vec, vector: number) => void): void => {
+    for (let vector = 0; vector < vectors; vector++)
+      for (let row = 0; row < rows; row++) body(sumAt({ vectors }, row, vector), vector);
+  };
+  const temporary = rows * vectors;
   code.mov(rdx, rbx);
   code.mov(rsi, r9);
-  emitProduct(code, {
-    rows,
-    vectors,
-    left: { base: rdx, step: 4, rowStride: inputs * 4 },
-    right: { base: rsi, step: vectors * code.lanes * 4 },
-    depth: inputs,
-    depthIn: 'code',
-    counter: rcx,
-    ...(first && { prefetch }),
-  });
-  const temporary = rows * vectors;
+  const product = { rows, vectors, left: { base: rdx, step: 4, rowStride: inputs * 4 }, ...(first && { prefetch }) };
+  if (block === undefined) {
+    forEachSum(loadBias);
+    const right = { base: rsi, step: vectors * code.lanes * 4 };
+    emitProduct(code, { ...product, right, depth: inputs, depthIn: 'code', counter: rcx });
+  } else {
+    emitByteProduct(code, { ...product, inputs, block });
+    forEachSum((sum, vector) => {
+      if (sum === vector) loadBias(temporary, vector);
+      code.op('add', sum, sum, temporary);
+    });
+  }
   code.lea(rdi, { base: y, index: rbp });
   if (residual) code.lea(rsi, { base: r11, index: rbp });
   for (let row = 0; row < rows; row++) {
@@ -172,6 +176,30 @@ function emitRows(
       else code.store(place(row, vector, rdi), sum);
     }
   }
+}
+
+/** The sums of a panel in 8 bits at rsi, of the columns in units of their scales until its end; leaves them in the first chain. */
+function emitByteProduct(
+  code: Assembler,
+  { inputs, block, ...tile }: Pick<Tile, 'rows' | 'vectors' | 'left' | 'prefetch'> & { inputs: number; block: number },
+): void {
+  const { rows, vectors } = tile;
+  const chains = rows <= mostRows(code, vectors, 2) ? 2 : 1;
+  const right = { base: rsi, step: vectors * code.lanes, bytes: true };
+  zeroSums(code, { rows: chains * rows, vectors });
+  const addBlock = (depth: number): void => {
+    emitProduct(code, { ...tile, right, chains, depth, depthIn: 'code', counter: rcx });
+    for (let row = 0; row < chains * rows; row++) {
+      for (let vector = 0; vector < vectors; vector++) {
+        const sum = sumAt(tile, row, vector);
+        code.op('mul', sum, sum, { base: rsi, displacement: vector * code.lanes * 4 });
+      }
+    }
+    code.addImmediate(rsi, vectors * code.lanes * 4);
+  };
+  repeat(code, { counter: rax, times: Math.floor(inputs / block) }, () => addBlock(block));
+  if (inputs % block > 0) addBlock(inputs % block);
+  if (chains === 2) for (let sum = 0; sum < rows * vectors; sum++) code.op('add', sum, sum, sum + rows * vectors);
 }
 
 /** x = gelu(x) with the four registers from `free` on. */

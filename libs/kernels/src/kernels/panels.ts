@@ -16,40 +16,51 @@ export interface MatrixSpec {
 /** The panels of a matrix. */
 export interface Panels {
   readonly panel: Panel;
+  /** Columns of a panel of full width. */
+  readonly columns: number;
   /** Panels of full width. */
   readonly count: number;
   /** The last one, where it is narrower. */
   readonly last: Panel | undefined;
   /** Bytes of a panel of full width. */
   readonly bytes: number;
-  /** Floats of all panels. */
+  /** Words of 4 bytes of all panels. */
   readonly length: number;
+}
+
+export interface PanelsSpec extends Omit<MatrixSpec, 'order'> {
+  /**
+   * Numbers of a column that share a scale, where they have 8 bits, and are signed. Behind so many rows, each panel then has what
+   * the sums up to there are to be multiplied by: the ratio of the scales of this block and the next, and in the end the last scale.
+   */
+  readonly block?: number;
 }
 
 const vectors = 2;
 
-export function panelsOf(extension: VectorExtension, { inputs, outputs }: Omit<MatrixSpec, 'order'>): Panels {
+export function panelsOf(extension: VectorExtension, { inputs, outputs, block }: PanelsSpec): Panels {
   const lanes = extension === 'avx512' ? 16 : 8;
-  const width = vectors * lanes;
-  const count = Math.floor(outputs / width);
-  const rest = outputs % width;
+  const columns = vectors * lanes;
+  const count = Math.floor(outputs / columns);
+  const rest = outputs % columns;
   const lastVectors = Math.ceil(rest / lanes);
+  const columnBytes = block === undefined ? 4 * inputs : inputs + 4 * Math.ceil(inputs / block);
   return {
     panel: { vectors, last: lanes },
+    columns,
     count,
     last: rest > 0 ? { vectors: lastVectors, last: rest - (lastVectors - 1) * lanes } : undefined,
-    bytes: width * inputs * 4,
-    length: (count * vectors + lastVectors) * lanes * inputs,
+    bytes: columns * columnBytes,
+    length: ((count * vectors + lastVectors) * lanes * columnBytes) / 4,
   };
 }
 
 /** w → its panels, one flat tensor. */
 export function packMatrixKernel(extension: VectorExtension, spec: MatrixSpec): Kernel {
   const { inputs, outputs, order } = spec;
-  const { panel, count, last, bytes, length } = panelsOf(extension, spec);
+  const { panel, columns, count, last, bytes, length } = panelsOf(extension, { inputs, outputs });
   const pack = order === 'inputs first' ? packRows : packColumns;
   const stride = 4 * (order === 'inputs first' ? outputs : inputs);
-  const width = bytes / inputs; // of a panel's row, in bytes
   return assembleKernel(extension, {
     name: 'PackMatrix',
     inputs: ['float32'],
@@ -63,7 +74,7 @@ export function packMatrixKernel(extension: VectorExtension, spec: MatrixSpec): 
             pack(code, { panel: one, depth: inputs, stride }, { source: rax, target: rbx, counter: rcx, scratch: rdx });
           code.mov(r8, { base: rdi });
           code.mov(r9, { base: rdi, displacement: 8 });
-          code.mulImmediate(rax, rsi, order === 'inputs first' ? width : (width / 4) * stride);
+          code.mulImmediate(rax, rsi, columns * (order === 'inputs first' ? 4 : stride));
           code.addGpr(rax, r8);
           code.mulImmediate(rbx, rsi, bytes);
           code.addGpr(rbx, r9);

@@ -26,9 +26,17 @@ export const decodingRules: Rules<Name> = {
     return builder.kernel(packMatrixKernel(extensionOf(builder), { inputs, outputs, order }), [w]);
   },
 
-  PavlovLinearPanels: ({ x, panels, b, residual }, { outputs, activation }, builder) => {
+  PavlovLinearPanels: ({ x, panels, b, residual }, { outputs, block, activation }, builder) => {
     const [rows, inputs] = x.shape;
-    const spec = { rows, inputs, outputs, activation, residual: residual !== undefined, threads: builder.threads };
+    const spec = {
+      rows,
+      inputs,
+      outputs,
+      block,
+      activation,
+      residual: residual !== undefined,
+      threads: builder.threads,
+    };
     const operands = [x, panels, b, ...(residual ? [residual] : [])];
     return builder.kernel(linearRowsKernel(extensionOf(builder), spec), operands);
   },

@@ -1,4 +1,4 @@
-import type { LogitsSpec, MatrixSpec } from '@pavlov/kernels';
+import type { LinearRowsSpec, LogitsSpec, MatrixSpec } from '@pavlov/kernels';
 import type { tf } from '../tf';
 import type { GraphBuilder, Operand } from '../operand';
 import type { QuantizedMatrix } from '../quantize';
@@ -96,7 +96,7 @@ export type Kernels = Record<UnaryKernel, Unary> &
     PavlovFillCache: Kernel<Record<'qkv' | 'pastK' | 'pastV', Operand>, { time: number }>;
     PavlovLinearPanels: Kernel<
       { x: Operand; panels: Operand; b: Operand; residual?: Operand },
-      { outputs: number; activation: 'gelu' | undefined }
+      Pick<LinearRowsSpec, 'outputs' | 'block' | 'activation'>
     >;
     PavlovPackMatrix: Kernel<{ w: Operand }, { order: MatrixOrder }>;
     PavlovSample: Kernel<{ logits: Operand; uniforms: Operand }>;
