@@ -19,7 +19,8 @@ export {
 } from './kernels/token-logprobs';
 export { machineSweeps, placeSweeps, type AdamArrays, type AdamConstants, type Sweeps } from './sweeps';
 export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Tile } from './tile';
-export { gemmKernel, type GemmSpec } from './kernels/gemm';
+export { gemmKernel } from './kernels/gemm';
+export { type GemmSpec } from './kernels/gemm-plan';
 export { packMatrixKernel, panelsOf, type MatrixSpec, type PanelsSpec } from './kernels/panels';
 export { linearRowsKernel, type LinearRowsSpec } from './kernels/linear-rows';
 export { cachedAttentionKernel, cacheLength, fillCacheKernel, type CacheSpec } from './kernels/cached-attention';

@@ -1,6 +1,7 @@
 import { installMatchers, tolerances } from '@pavlov/testing';
 import { describeExtensions, noise, runKernel, sameBits } from '../spec-support';
-import { gemmKernel, type GemmSpec } from './gemm';
+import { gemmKernel } from './gemm';
+import { type GemmSpec } from './gemm-plan';
 
 installMatchers();
 

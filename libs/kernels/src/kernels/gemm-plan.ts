@@ -1,0 +1,93 @@
+/** How a matrix product is cut into blocks, panels, tiles and steps. */
+import { type VectorExtension } from '../encoding';
+import { mostRows } from '../tile';
+import { type Panel } from './packing';
+
+export interface GemmSpec {
+  /** C is [rows, columns]. */
+  readonly rows: number;
+  readonly columns: number;
+  /** Terms of each sum. */
+  readonly depth: number;
+  /** A is [depth, rows] in memory, instead of [rows, depth]. */
+  readonly transposeA?: boolean;
+  /** B is [columns, depth] in memory, instead of [depth, columns]. */
+  readonly transposeB?: boolean;
+  /** Whether b [columns] is added to every row. */
+  readonly bias?: boolean;
+  /** Threads that there are: blocks are so many that all have work. Results do not depend on it. */
+  readonly threads: number;
+}
+
+/** Vectors in a panel of B. */
+const panelVectors = 2;
+/** Bytes of B laid out at a time: half of a usual second-level cache. */
+const packedBytes = 512 * 1024;
+const mostDepth = 512;
+
+export interface Plan {
+  readonly lanes: number;
+  /** Rows of a tile, of a block, and of the last tile where it is smaller (else 0). */
+  readonly tileRows: number;
+  readonly lastRows: number;
+  readonly tiles: number;
+  readonly blockTiles: number;
+  readonly rowBlocks: number;
+  readonly panel: Panel;
+  /** The last panel where it is narrower. */
+  readonly lastPanel: Panel | undefined;
+  readonly panels: number;
+  readonly blockPanels: number;
+  readonly columnBlocks: number;
+  /** Terms of each step along the depth. */
+  readonly depths: readonly number[];
+}
+
+export function planOf(extension: VectorExtension, { rows, columns, depth, threads, transposeA }: GemmSpec): Plan {
+  const lanes = extension === 'avx512' ? 16 : 8;
+  const registers = extension === 'avx512' ? 32 : 16;
+  const vectors = Math.min(panelVectors, Math.ceil(columns / lanes));
+  const most = mostRows({ registers }, vectors);
+  const tileRows = Math.ceil(rows / Math.ceil(rows / most));
+  const tiles = Math.floor(rows / tileRows);
+  const width = vectors * lanes;
+  const panels = Math.floor(columns / width);
+  const rest = columns % width;
+  const lastVectors = Math.ceil(rest / lanes);
+  const allPanels = panels + (rest > 0 ? 1 : 0);
+  const steps = Math.ceil(depth / mostDepth);
+  const stepDepth = Math.ceil(depth / steps / 16) * 16;
+  const depths = Array.from({ length: Math.ceil(depth / stepDepth) }, (_, i) =>
+    Math.min(stepDepth, depth - i * stepDepth),
+  );
+  const mostPanels = Math.max(1, Math.floor(packedBytes / (depths[0] * width * 4)));
+  const allTiles = Math.ceil(rows / tileRows);
+  // Each block of columns lays A out anew where that is needed, each block of rows B: the cheaper cut comes first.
+  const cutRows = transposeA && threads * columns + rows < threads * rows + columns;
+  const fewestColumns = Math.ceil(allPanels / mostPanels);
+  const columnBlocks = Math.min(allPanels, cutRows ? fewestColumns : threads * Math.ceil(fewestColumns / threads));
+  const blockPanels = Math.ceil(allPanels / columnBlocks);
+  const rowBlocks = Math.min(allTiles, Math.ceil(threads / Math.ceil(allPanels / blockPanels)));
+  const blockTiles = Math.ceil(allTiles / rowBlocks);
+  return {
+    lanes,
+    tileRows,
+    lastRows: rows % tileRows,
+    tiles,
+    blockTiles,
+    rowBlocks: Math.ceil(allTiles / blockTiles),
+    panel: { vectors, last: lanes },
+    lastPanel: rest > 0 ? { vectors: lastVectors, last: rest - (lastVectors - 1) * lanes } : undefined,
+    panels,
+    blockPanels,
+    columnBlocks: Math.ceil(allPanels / blockPanels),
+    depths,
+  };
+}
+
+/** One step along the depth. */
+export interface Step {
+  readonly depth: number;
+  /** Whether the sums begin here. */
+  readonly first: boolean;
+}
