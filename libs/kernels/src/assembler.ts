@@ -237,8 +237,8 @@ export class Assembler {
     this.emit([0xf3, 0xa4]);
   }
 
-  prefetch(source: Memory): void {
-    const [rex, ...rest] = general([0x0f, 0x18], 1, source);
+  prefetch(source: Memory, level: 1 | 2 = 1): void {
+    const [rex, ...rest] = general([0x0f, 0x18], level, source);
     this.emit([rex & ~8, ...rest]);
   }
 

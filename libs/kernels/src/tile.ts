@@ -36,6 +36,8 @@ export interface Tile {
    * is the faster, since additions to the same register wait for each other. They are behind the first ones, in the same order.
    */
   readonly chains?: 1 | 2;
+  /** What is fetched into the second-level cache meanwhile: a line in each round, `step` bytes from the one before. */
+  readonly touch?: { readonly base: Gpr; readonly step: Gpr; readonly times: number };
 }
 
 /** The register of a sum. */
@@ -49,11 +51,11 @@ export function zeroSums(code: Assembler, { rows, vectors }: Pick<Tile, 'rows' |
   for (let sum = 0; sum < rows * vectors; sum++) code.zero(sum);
 }
 
-const unrolled = 4;
+export const unrolled = 4;
 
 /** Adds left · right to the sums, in the order of the depth. Both bases end up behind the last element. */
 export function emitProduct(code: Assembler, tile: Tile): void {
-  const { depth, depthIn, counter, left, right } = tile;
+  const { depth, depthIn, counter, left, right, touch } = tile;
   const advance = (steps: number): void => {
     code.addImmediate(left.base, steps * left.step);
     code.addImmediate(right.base, steps * right.step);
@@ -74,7 +76,13 @@ export function emitProduct(code: Assembler, tile: Tile): void {
     code.movImmediate(counter, rounds);
     code.align(32);
     code.place(start);
-    for (let step = 0; step < unrolled; step++) emitStep(code, tile, step);
+    for (let step = 0; step < unrolled; step++) {
+      if (touch && step < touch.times) {
+        code.prefetch({ base: touch.base }, 2);
+        code.addGpr(touch.base, touch.step);
+      }
+      emitStep(code, tile, step);
+    }
     advance(unrolled);
     code.addImmediate(counter, -1);
     code.jumpIf('notEqual', start);

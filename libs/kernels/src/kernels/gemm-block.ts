@@ -3,6 +3,7 @@ import { type Assembler } from '../assembler';
 import { type Gpr, type Label, type Memory, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp } from '../encoding'; // prettier-ignore
 import { type GemmSpec, type Plan, type Step } from './gemm-plan';
 import { emitTile } from './gemm-tile';
+import { unrolled } from '../tile';
 import { packColumns, packRows, repeat } from './packing';
 
 /** Places on the stack. */
@@ -202,10 +203,25 @@ export class GemmBlock {
     code.lea(rsi, { base: rsp, displacement: slotBytes + this.tileBytes });
     code.mov(rdi, r10);
     code.mov(r15, slots.bias);
+    let touches: number | undefined;
+    if (this.spec.transposeA) {
+      // The next tile's rows, of each the last line: the first one is this tile's, too.
+      touches = Math.min(unrolled, Math.ceil(unrolled / this.plan.blockPanels));
+      code.lea(r9, { base: r8, displacement: 4 * (2 * rows - 1) });
+      code.movImmediate(rbx, this.strides.a);
+      code.movImmediate(r11, Math.ceil(unrolled / touches));
+    }
     counted(code, { counter: r13, count: slots.panels }, () => {
-      emitTile(code, this.spec, { ...step, rows, panel, left });
+      emitTile(code, this.spec, { ...step, rows, panel, left, touches });
       code.addImmediate(rdi, this.panelBytes);
       code.addImmediate(r15, this.panelBytes);
+      if (touches) {
+        const on: Label = {};
+        code.addImmediate(r11, -1);
+        code.jumpIf('notEqual', on);
+        code.movImmediate(rbx, 0); // all have been fetched
+        code.place(on);
+      }
     });
     if (lastPanel)
       once(code, slots.lastPanel, () => emitTile(code, this.spec, { ...step, rows, panel: lastPanel, left }));
