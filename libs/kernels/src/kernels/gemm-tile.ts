@@ -18,7 +18,11 @@ export interface GemmTile extends Step {
  * Adds the product of A's rows at r12 and the panel of B at rsi to the tile of C at rdi. The part of b is at r15. rsi moves on to the
  * next panel.
  */
-export function emitTile(code: Assembler, spec: GemmSpec, { rows, panel, left, depth, first, touches }: GemmTile): void {
+export function emitTile(
+  code: Assembler,
+  spec: GemmSpec,
+  { rows, panel, left, depth, first, touches }: GemmTile,
+): void {
   const { vectors, last } = panel;
   const vectorBytes = 4 * code.lanes;
   const partial = last < code.lanes;
