@@ -36,8 +36,17 @@ export interface Tile {
    * is the faster, since additions to the same register wait for each other. They are behind the first ones, in the same order.
    */
   readonly chains?: 1 | 2;
-  /** What is fetched into the second-level cache meanwhile: a line in each round, `step` bytes from the one before. */
-  readonly touch?: { readonly base: Gpr; readonly step: Gpr; readonly times: number };
+  readonly touch?: Touch;
+}
+
+/** What is fetched into the second-level cache meanwhile: so many lines in each round of the loop, from `base` on. */
+export interface Touch {
+  readonly base: Gpr;
+  /** Bytes from one line to the next. */
+  readonly step: number | Gpr;
+  readonly stepIn: 'code' | 'register';
+  /** At most `unrolled`. */
+  readonly lines: number;
 }
 
 /** The register of a sum. */
@@ -51,6 +60,7 @@ export function zeroSums(code: Assembler, { rows, vectors }: Pick<Tile, 'rows' |
   for (let sum = 0; sum < rows * vectors; sum++) code.zero(sum);
 }
 
+/** Terms in a round of the loop. */
 export const unrolled = 4;
 
 /** Adds left · right to the sums, in the order of the depth. Both bases end up behind the last element. */
@@ -77,10 +87,7 @@ export function emitProduct(code: Assembler, tile: Tile): void {
     code.align(32);
     code.place(start);
     for (let step = 0; step < unrolled; step++) {
-      if (touch && step < touch.times) {
-        code.prefetch({ base: touch.base }, 2);
-        code.addGpr(touch.base, touch.step);
-      }
+      if (touch && step < touch.lines) emitTouch(code, touch);
       emitStep(code, tile, step);
     }
     advance(unrolled);
@@ -90,6 +97,12 @@ export function emitProduct(code: Assembler, tile: Tile): void {
   const rest = depth % unrolled;
   for (let step = 0; step < rest; step++) emitStep(code, tile, step);
   advance(rest);
+}
+
+function emitTouch(code: Assembler, { base, step, stepIn }: Touch): void {
+  code.prefetch({ base }, 2);
+  if (stepIn === 'code') code.addImmediate(base, step);
+  else code.addGpr(base, step);
 }
 
 function emitStep(code: Assembler, tile: Tile, step: number): void {
@@ -109,7 +122,7 @@ function emitStep(code: Assembler, tile: Tile, step: number): void {
 }
 
 /** Bytes that come from memory together. */
-const lineBytes = 64;
+export const lineBytes = 64;
 
 /** Reads a vector of the right factor. */
 function emitRight(

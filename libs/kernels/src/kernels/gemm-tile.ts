@@ -55,7 +55,7 @@ export function emitTile(
     depth,
     depthIn: 'code',
     counter: rcx,
-    ...(touches && { touch: { base: r9, step: rbx, times: touches } }),
+    ...(touches && { touch: { base: r9, step: rbx, stepIn: 'register', lines: touches } }),
   });
   const temporary = rows * vectors;
   if (partial) code.setMask(mask, last, rax);

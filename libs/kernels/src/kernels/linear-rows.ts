@@ -4,9 +4,9 @@
  * matrices in 8 bits, too: they are widened in registers, and x and the sums stay float32.
  */
 import { type Assembler } from '../assembler';
-import { type Label, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, type Vec, type VectorExtension } from '../encoding'; // prettier-ignore
+import { type Label, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp, type Vec, type VectorExtension } from '../encoding'; // prettier-ignore
 import { assembleKernel, type Kernel } from '../kernel';
-import { emitProduct, mostRows, sumAt, type Tile, zeroSums } from '../tile';
+import { emitProduct, lineBytes, mostRows, sumAt, type Tile, type Touch, unrolled, zeroSums } from '../tile';
 import { emitGeluGate } from './gelu';
 import { type Panel, repeat } from './packing';
 import { panelsOf, type PanelsSpec } from './panels';
@@ -39,6 +39,9 @@ export function linearRowsKernel(extension: VectorExtension, spec: LinearRowsSpe
   const tasks = Math.ceil(panels / own);
   const width = 4 * columns;
   const rowTiles = rowTilesOf(extension, rows);
+  const passes = rowTiles.reduce((sum, { times }) => sum + times, 0);
+  /** While there is more than one tile to each panel, they fetch the next one. */
+  const touch: Touch | undefined = passes > 1 ? { base: rdi, step: lineBytes, stepIn: 'code', lines: Math.ceil((unrolled * columns * (type === 'int8' ? 1 : 4)) / lineBytes / passes) } : undefined; // prettier-ignore
 
   const emit = (code: Assembler): void => {
     const [next, done]: Label[] = [{}, {}];
@@ -64,11 +67,15 @@ export function linearRowsKernel(extension: VectorExtension, spec: LinearRowsSpe
     const emitPanel = (one: Panel): void => {
       code.mov(rbx, x);
       code.movImmediate(rbp, 0); // offset of the rows in y and r
-      for (const [nth, { tileRows, times }] of rowTiles.entries()) {
+      if (touch) {
+        code.lea(touch.base, { base: matrix, displacement: bytes });
+        code.movTo(touched, touch.base);
+      }
+      for (const { tileRows, times } of rowTiles) {
         const again: Label = {};
         if (times > 1) code.movImmediate(r15, times);
         code.place(again);
-        emitRows(code, { ...spec, panel: one, rows: tileRows, y, first: nth === 0 && times === 1 });
+        emitRows(code, { ...spec, panel: one, rows: tileRows, y, touch });
         code.addImmediate(rbx, tileRows * inputs * 4);
         code.addImmediate(rbp, tileRows * outputs * 4);
         if (times > 1) {
@@ -98,7 +105,7 @@ export function linearRowsKernel(extension: VectorExtension, spec: LinearRowsSpe
     name: 'LinearRows',
     inputs: ['float32', type === 'int8' ? 'int32' : 'float32', 'float32', ...(residual ? ['float32' as const] : [])],
     outputs: [{ type: 'float32', shape: [rows, outputs] }],
-    phases: [{ tasks, emit }],
+    phases: [{ tasks, emit, ...(touch && { stack: 64 }) }],
   });
 }
 
@@ -109,6 +116,9 @@ function rowTilesOf(extension: VectorExtension, rows: number): { tileRows: numbe
   const rest = rows % tileRows;
   return [{ tileRows, times: Math.floor(rows / tileRows) }, ...(rest > 0 ? [{ tileRows: rest, times: 1 }] : [])];
 }
+
+/** Place on the stack: how far the next panel has been fetched. */
+const touched = { base: rsp };
 
 /** One tile: rows from rbx on, the panel at r9; y and r at the offset rbp. */
 function emitRows(
@@ -122,8 +132,8 @@ function emitRows(
     activation,
     residual,
     y,
-    first,
-  }: LinearRowsSpec & { panel: Panel; y: number; first: boolean },
+    touch,
+  }: LinearRowsSpec & { panel: Panel; y: number; touch: Touch | undefined },
 ): void {
   const partial = last < code.lanes;
   const mask = code.extension === 'avx512' ? 1 : code.registers - 1;
@@ -145,7 +155,13 @@ function emitRows(
   const temporary = rows * vectors;
   code.mov(rdx, rbx);
   code.mov(rsi, r9);
-  const product = { rows, vectors, left: { base: rdx, step: 4, rowStride: inputs * 4 }, ...(first && { prefetch }) };
+  if (touch) code.mov(touch.base, touched);
+  const product = {
+    rows,
+    vectors,
+    left: { base: rdx, step: 4, rowStride: inputs * 4 },
+    ...(touch ? { touch } : { prefetch }),
+  };
   if (block === undefined) {
     forEachSum(loadBias);
     const right = { base: rsi, step: vectors * code.lanes * 4 };
@@ -157,6 +173,7 @@ function emitRows(
       code.op('add', sum, sum, temporary);
     });
   }
+  if (touch) code.movTo(touched, touch.base);
   code.lea(rdi, { base: y, index: rbp });
   if (residual) code.lea(rsi, { base: r11, index: rbp });
   for (let row = 0; row < rows; row++) {
@@ -181,7 +198,11 @@ function emitRows(
 /** The sums of a panel in 8 bits at rsi, of the columns in units of their scales until its end; leaves them in the first chain. */
 function emitByteProduct(
   code: Assembler,
-  { inputs, block, ...tile }: Pick<Tile, 'rows' | 'vectors' | 'left' | 'prefetch'> & { inputs: number; block: number },
+  {
+    inputs,
+    block,
+    ...tile
+  }: Pick<Tile, 'rows' | 'vectors' | 'left' | 'prefetch' | 'touch'> & { inputs: number; block: number },
 ): void {
   const { rows, vectors } = tile;
   const chains = rows <= mostRows(code, vectors, 2) ? 2 : 1;
