@@ -23,8 +23,9 @@ export interface CompileOptions {
   /** Output → input whose buffer it overwrites (KV caches). Shapes and types must agree. */
   readonly inPlace?: Readonly<Record<string, string>>;
   /**
-   * Values of inputs that never change, such as the weights of a served model. They are copied into the function, are not fed,
-   * and let ONNX Runtime lay matrices out once: products with few rows run 1.5 to 3 times as fast. Compiling takes longer.
+   * Values of inputs that never change, such as the weights of a served model. They are copied into the function and are not fed.
+   * Without kernels of our own, ONNX Runtime can then lay matrices out once: products with few rows run 1.5 to 3 times as fast,
+   * and compiling takes longer.
    */
   readonly constants?: Buffers;
 }

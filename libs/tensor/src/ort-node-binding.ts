@@ -1,6 +1,6 @@
 /**
  * ONNX Runtime through onnxruntime-node's own JavaScript API, for machines where koffi cannot be loaded. It gives the same
- * numbers, but copies every output, blocks the event loop, and cannot run synchronously.
+ * numbers as the C API without kernels of our own, but copies every output, blocks the event loop, and cannot run synchronously.
  */
 import type * as onnxruntime from 'onnxruntime-node';
 import type { Binding, NamedSpec, Session, SessionOptions } from './session';
