@@ -3,7 +3,7 @@
  *
  * Method (Goto and van de Geijn 2008): a task computes a block of C. Step by step along the depth it lays its part of B out in
  * panels, on its stack, where they stay in the cache; then tile after tile of A goes along them.
- * Every number of C is the sum of its terms in the order of the depth, whatever block, tile or thread it is in.
+ * Every number of C is the sum of its terms in the order of the depth, step by step, whatever block, tile or thread it is in.
  * Leaves out: batches, and factors alpha and beta.
  */
 import { type VectorExtension } from '../encoding';
