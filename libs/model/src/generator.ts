@@ -272,8 +272,8 @@ function createTurn(): (step: BoundFunction) => Promise<void> {
 }
 
 /**
- * Numbers of rows to decode with, largest first: halves of the batch. Not below 32, where a matrix has too few rows for
- * its products to be the same on any number of threads (libs/tensor/README.md), and where a step costs the same anyway.
+ * Numbers of rows to decode with, largest first: halves of the batch. Not below 32, where a matrix has too few rows for ONNX
+ * Runtime's products to be the same on any number of threads (libs/tensor/README.md), and where a step costs the same anyway.
  */
 function stepSizes(batch: number): number[] {
   const sizes = [batch];

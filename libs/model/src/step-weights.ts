@@ -89,9 +89,8 @@ async function panelWeights(engine: Engine, config: TransformerConfig): Promise<
 }
 
 /**
- * Matrices [out, in], the biases after them [out, 1]. With few rows, a
- * product that has the weight first runs up to twice as fast (`linearColumns`); the copy that it takes is made once for many
- * steps.
+ * For ONNX Runtime's products: matrices [out, in], the biases after them [out, 1]. With few rows, a product that has the weight
+ * first runs up to twice as fast (`linearColumns`); the copy that it takes is made once for many steps.
  */
 async function columnWeights(engine: Engine, config: TransformerConfig): Promise<StepWeights> {
   const layout = transformerLayout(config, 'lm');
