@@ -4,6 +4,11 @@ import { join } from 'node:path';
 const forbidden = [
   ['libs/algorithms/src/x.ts', `import { Queue } from 'bullmq';\nexport const q = Queue;\n`],
   ['libs/model/src/x.ts', `import express from 'express';\nexport const e = express;\n`],
+  [
+    'libs/kernels/src/x.ts',
+    `import { InferenceSession } from 'onnxruntime-node';\nexport const s = InferenceSession;\n`,
+  ],
+  ['libs/kernels/src/x.ts', `import { tf } from '@pavlov/tensor';\nexport const t = tf;\n`],
   ['libs/tensor/src/x.ts', `import pino from 'pino';\nexport const p = pino;\n`],
   [
     'libs/checkpoint-store/src/x.ts',

@@ -232,6 +232,11 @@ export class Assembler {
     this.emit([0xc3]);
   }
 
+  /** Clears all but the lowest 128 bits of vectors: where they are in use, SSE code may be slow. */
+  clearUpper(): void {
+    this.emit([0xc5, 0xf8, 0x77]);
+  }
+
   /** Copies rcx bytes from rsi to rdi; changes all three. */
   copyBytes(): void {
     this.emit([0xf3, 0xa4]);

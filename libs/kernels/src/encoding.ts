@@ -45,7 +45,11 @@ const fitsByte = (value: number): boolean => value >= -128 && value <= 127;
 const littleEndian = (value: number, count: number): number[] =>
   Array.from({ length: count }, (_, i) => (value >> (8 * i)) & 255);
 
-export const int32Bytes = (value: number): number[] => littleEndian(value, 4);
+/** @throws RangeError where a signed number of 32 bits cannot hold it */
+export function int32Bytes(value: number): number[] {
+  if ((value | 0) !== value) throw new RangeError(`${value} does not fit an instruction's 32 bits`);
+  return littleEndian(value, 4);
+}
 
 /** ModRM, SIB and displacement of an operand. With EVEX, a displacement of one byte counts in units of `unit` bytes. */
 export function modRm(reg: number, rm: number | Memory, unit = 1): number[] {

@@ -67,6 +67,7 @@ export function assembleKernel(
     code.andImmediate(rsp, -64);
     code.movTo({ base: rsp, displacement: frame }, rax);
     emit(code);
+    code.clearUpper();
     code.mov(rsp, { base: rsp, displacement: frame });
     for (const register of [...saved].reverse()) code.pop(register);
     code.return();

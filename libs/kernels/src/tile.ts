@@ -31,11 +31,6 @@ export interface Tile {
   readonly prefetch?: number;
   /** Of the last vector of a row, the mask of what there is to read; by default all. With AVX2 it is in the last register. */
   readonly mask?: number;
-  /**
-   * Sums for each element of the result, to which the terms of a known depth go in turn: 1 by default. With few rows, a second one
-   * is the faster, since additions to the same register wait for each other. They are behind the first ones, in the same order.
-   */
-  readonly chains?: 1 | 2;
   readonly touch?: Touch;
 }
 
@@ -53,8 +48,8 @@ export interface Touch {
 export const sumAt = ({ vectors }: Pick<Tile, 'vectors'>, row: number, vector: number): Vec => row * vectors + vector;
 
 /** Most rows of a tile with so many vectors in a row: sums, a row of the right factor and one element must fit the registers. */
-export const mostRows = (code: Pick<Assembler, 'registers'>, vectors: number, chains = 1): number =>
-  Math.floor((code.registers - vectors - 1) / (vectors * chains));
+export const mostRows = (code: Pick<Assembler, 'registers'>, vectors: number): number =>
+  Math.floor((code.registers - vectors - 1) / vectors);
 
 export function zeroSums(code: Assembler, { rows, vectors }: Pick<Tile, 'rows' | 'vectors'>): void {
   for (let sum = 0; sum < rows * vectors; sum++) code.zero(sum);
@@ -106,9 +101,8 @@ function emitTouch(code: Assembler, { base, step, stepIn }: Touch): void {
 }
 
 function emitStep(code: Assembler, tile: Tile, step: number): void {
-  const { rows, vectors, left, chains = 1 } = tile;
-  const sums = (step % chains) * rows * vectors;
-  const rightAt = chains * rows * vectors;
+  const { rows, vectors, left } = tile;
+  const rightAt = rows * vectors;
   const element = rightAt + vectors;
   const free = code.registers - (tile.mask !== undefined && code.extension === 'avx2' ? 1 : 0); // there the mask is in the last one
   for (let vector = 0; vector < vectors; vector++) emitRight(code, tile, { register: rightAt + vector, step, vector });
@@ -117,7 +111,7 @@ function emitStep(code: Assembler, tile: Tile, step: number): void {
     const broadcast = element + (element + 1 < free ? row % 2 : 0);
     code.broadcast(broadcast, { base: left.base, displacement: step * left.step + row * left.rowStride });
     for (let vector = 0; vector < vectors; vector++)
-      code.op('fma231', sums + sumAt(tile, row, vector), broadcast, rightAt + vector);
+      code.op('fma231', sumAt(tile, row, vector), broadcast, rightAt + vector);
   }
 }
 

@@ -42,7 +42,7 @@ export interface Decoder {
   step(rows: number): Promise<CompiledFunction>;
   /**
    * The same, but instead of probabilities it takes `uniforms` [n] and gives a sample: `tokens`, `shifted` and `totals`, as the
-   * primitive `sample` does. Undefined where that would be slower.
+   * primitive `sample` does. Undefined without kernels of our own, where that would be slower.
    */
   readonly sampledStep: ((rows: number) => Promise<CompiledFunction>) | undefined;
   /** Floats of one row of a cache. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { vectorExtensions } from '@pavlov/kernels';
 import { randomStream } from '@pavlov/random';
-import { createEngine } from './engine';
+import { createEngine, type EngineOptions } from './engine';
 import { gradientBuffers, gradientOutputs, gradientsOf } from './gradients';
 import { allocateParameters, layoutParameters, parameterSignature } from './parameters';
 import { embedding } from './primitives/embedding';
@@ -13,13 +14,14 @@ import { tf } from './tf';
 const [B, T, H, D] = [4, 32, 2, 16]; // batch, time, heads, head size
 const C = H * D;
 
-interface Setting {
-  readonly threads: number;
+const kernelSets = [...vectorExtensions(), 'none'] as const;
+
+interface Setting extends Pick<EngineOptions, 'kernels' | 'threads'> {
   readonly vocabulary: number;
 }
 
 /** Trains a two-layer network with attention for 20 steps of plain descent; returns the hash of its weights. */
-async function train({ threads, vocabulary: V }: Setting): Promise<string> {
+async function train({ vocabulary: V, ...options }: Setting): Promise<string> {
   const layout = layoutParameters([
     { name: 'table', shape: [V, C] },
     { name: 'gamma', shape: [C] },
@@ -34,7 +36,7 @@ async function train({ threads, vocabulary: V }: Setting): Promise<string> {
   weights.data.forEach((_, i) => (weights.data[i] = 0.1 * random.normal()));
   weights.views.gamma.fill(1);
 
-  const engine = await createEngine({ threads });
+  const engine = await createEngine(options);
   const tokens = { shape: [B * T], dtype: 'int32' } as const;
   const step = await engine.compile(
     ({ inputs, targets, ...parameters }) => {
@@ -65,42 +67,45 @@ async function train({ threads, vocabulary: V }: Setting): Promise<string> {
 }
 
 // Many and few tokens share a row of the table, where the embedding's gradient adds.
-it.each([40, 400])(
-  'training with %i tokens gives the same bytes, run after run, with any number of threads',
-  async (vocabulary) => {
+it.each(kernelSets.flatMap((kernels) => [40, 400].map((vocabulary) => [vocabulary, kernels] as const)))(
+  'training with %i tokens gives the same bytes, run after run, with any number of threads (kernels: %s)',
+  async (vocabulary, kernels) => {
     const hashes = new Set<string>();
-    for (const threads of [2, 2, 1, 4]) hashes.add(await train({ threads, vocabulary }));
+    for (const threads of [2, 2, 1, 4]) hashes.add(await train({ kernels, threads, vocabulary }));
     expect(hashes.size).toBe(1);
   },
 );
 
-it('kernels over rows give the same bytes with any number of threads, where rows fill many tasks', async () => {
-  const [N, C, V] = [700, 200, 301];
-  const random = randomStream(12, 'rows');
-  const float = (...shape: number[]) => ({ shape, dtype: 'float32' }) as const;
-  const signature = { x: float(N, C), y: float(N, C), gamma: float(C), bias: float(C), table: float(V, C) };
-  const sizes = { x: N * C, y: N * C, gamma: C, bias: C, table: V * C };
-  const feeds = Object.fromEntries(
-    Object.entries(sizes).map(([name, size]) => [name, Float32Array.from({ length: size }, () => random.normal())]),
-  );
-  const ids = Int32Array.from({ length: N }, () => random.below(V));
-  const hashes = new Set<string>();
-  for (const threads of [1, 2, 2, 4]) {
-    const engine = await createEngine({ threads });
-    const step = await engine.compile((parameters) => {
-      const { gradients } = gradientsOf((p) => {
-        const sum = tf.add(p.x, tf.add(gelu(p.y), embedding(p.table, tf.tensor1d(ids, 'int32'))));
-        const hidden = tf.add(tf.add(sum, layerNorm(sum, p.gamma, p.bias)), p.bias); // [N, C]
-        const logits = tf.matMul(hidden, p.table, false, true); // [N, V]
-        return { loss: tf.sum(tokenLogprobs(logits, tf.tensor1d(ids, 'int32'))) as tf.Scalar };
-      }, parameters);
-      return gradientOutputs(gradients);
-    }, signature);
-    const gradients = await step.run(feeds);
-    const hash = createHash('sha256');
-    for (const gradient of Object.values(gradients)) hash.update(gradient);
-    hashes.add(hash.digest('hex'));
-    engine.dispose();
-  }
-  expect(hashes.size).toBe(1);
-});
+it.each(kernelSets)(
+  'rows that fill many tasks give the same bytes with any number of threads (kernels: %s)',
+  async (kernels) => {
+    const [N, C, V] = [700, 200, 301];
+    const random = randomStream(12, 'rows');
+    const float = (...shape: number[]) => ({ shape, dtype: 'float32' }) as const;
+    const signature = { x: float(N, C), y: float(N, C), gamma: float(C), bias: float(C), table: float(V, C) };
+    const sizes = { x: N * C, y: N * C, gamma: C, bias: C, table: V * C };
+    const feeds = Object.fromEntries(
+      Object.entries(sizes).map(([name, size]) => [name, Float32Array.from({ length: size }, () => random.normal())]),
+    );
+    const ids = Int32Array.from({ length: N }, () => random.below(V));
+    const hashes = new Set<string>();
+    for (const threads of [1, 2, 2, 4]) {
+      const engine = await createEngine({ kernels, threads });
+      const step = await engine.compile((parameters) => {
+        const { gradients } = gradientsOf((p) => {
+          const sum = tf.add(p.x, tf.add(gelu(p.y), embedding(p.table, tf.tensor1d(ids, 'int32'))));
+          const hidden = tf.add(tf.add(sum, layerNorm(sum, p.gamma, p.bias)), p.bias); // [N, C]
+          const logits = tf.matMul(hidden, p.table, false, true); // [N, V]
+          return { loss: tf.sum(tokenLogprobs(logits, tf.tensor1d(ids, 'int32'))) as tf.Scalar };
+        }, parameters);
+        return gradientOutputs(gradients);
+      }, signature);
+      const gradients = await step.run(feeds);
+      const hash = createHash('sha256');
+      for (const gradient of Object.values(gradients)) hash.update(gradient);
+      hashes.add(hash.digest('hex'));
+      engine.dispose();
+    }
+    expect(hashes.size).toBe(1);
+  },
+);

@@ -271,6 +271,7 @@ function createKernelDomain({ api, context }: Runtime, kernels: SessionOptions['
 async function createSession(loaded: Runtime, options: SessionOptions): Promise<Session> {
   const { api, env } = loaded;
   const sessionOptions = create(api, (out) => api.createSessionOptions(out));
+  let kernelDomain: ReturnType<typeof createKernelDomain>;
   try {
     check(api, api.setIntraOpThreads(sessionOptions, options.threads));
     check(api, api.setGraphOptimizationLevel(sessionOptions, optimizeAll));
@@ -280,13 +281,16 @@ async function createSession(loaded: Runtime, options: SessionOptions): Promise<
     for (const [key, value] of Object.entries(sessionConfig))
       check(api, api.addSessionConfigEntry(sessionOptions, key, value));
     const { model, profile, kernels } = options;
-    const kernelDomain = createKernelDomain(loaded, kernels);
+    kernelDomain = createKernelDomain(loaded, kernels);
     if (kernelDomain) check(api, api.addCustomOpDomain(sessionOptions, kernelDomain.address));
     if (profile !== undefined) check(api, api.enableProfiling(sessionOptions, profile));
     const out = pointers(1);
     const args = [env, addressOf(model), model.length, sessionOptions, addressOf(out)];
     check(api, await inBackground(api.createSessionFromArray, args));
     return new CApiSession(loaded, out[0], { ...options, kernelDomain });
+  } catch (error) {
+    kernelDomain?.release();
+    throw error;
   } finally {
     api.releaseSessionOptions(sessionOptions);
   }

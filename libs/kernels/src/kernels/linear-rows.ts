@@ -195,7 +195,7 @@ function emitRows(
   }
 }
 
-/** The sums of a panel in 8 bits at rsi, of the columns in units of their scales until its end; leaves them in the first chain. */
+/** The sums of a panel in 8 bits at rsi, of the columns in units of their scales until its end. */
 function emitByteProduct(
   code: Assembler,
   {
@@ -205,12 +205,11 @@ function emitByteProduct(
   }: Pick<Tile, 'rows' | 'vectors' | 'left' | 'prefetch' | 'touch'> & { inputs: number; block: number },
 ): void {
   const { rows, vectors } = tile;
-  const chains = rows <= mostRows(code, vectors, 2) ? 2 : 1;
   const right = { base: rsi, step: vectors * code.lanes, bytes: true };
-  zeroSums(code, { rows: chains * rows, vectors });
+  zeroSums(code, tile);
   const addBlock = (depth: number): void => {
-    emitProduct(code, { ...tile, right, chains, depth, depthIn: 'code', counter: rcx });
-    for (let row = 0; row < chains * rows; row++) {
+    emitProduct(code, { ...tile, right, depth, depthIn: 'code', counter: rcx });
+    for (let row = 0; row < rows; row++) {
       for (let vector = 0; vector < vectors; vector++) {
         const sum = sumAt(tile, row, vector);
         code.op('mul', sum, sum, { base: rsi, displacement: vector * code.lanes * 4 });
@@ -220,7 +219,6 @@ function emitByteProduct(
   };
   repeat(code, { counter: rax, times: Math.floor(inputs / block) }, () => addBlock(block));
   if (inputs % block > 0) addBlock(inputs % block);
-  if (chains === 2) for (let sum = 0; sum < rows * vectors; sum++) code.op('add', sum, sum, sum + rows * vectors);
 }
 
 /** x = gelu(x) with the four registers from `free` on. */
