@@ -1,7 +1,7 @@
 import { type PromptRow } from '@pavlov/contracts';
-import { createGenerator, createScorer, type GenerateOptions, type Generation } from '@pavlov/model';
+import { createGenerator, createScorer, type GenerateOptions, type Generation, type Generator } from '@pavlov/model';
 import { type TrainerContext } from '@pavlov/service-kit';
-import { type Engine } from '@pavlov/tensor';
+import { type Engine, type Parameters } from '@pavlov/tensor';
 import {
   compileLmStep,
   createRewardModelScorer,
@@ -13,9 +13,8 @@ import {
 
 /** Measures one policy after the other on the same prompts; what it needs is compiled once. */
 export interface Bench {
-  /** Compiles what answering takes, so that no policy's speed includes it. */
-  prepare(policy: LoadedCheckpoint): Promise<void>;
-  answer(policy: LoadedCheckpoint): Promise<Generation>;
+  /** Compiles what answering takes, so that no policy's speed includes it; then the answers can be had, once. */
+  prepare(policy: LoadedCheckpoint): Promise<() => Promise<Generation>>;
   /** Reward of each answer, of an ensemble the members' mean; nothing without a reward model. */
   score(generation: Generation): Promise<RewardModelScores | undefined>;
   /** Mean over answers of Σ log π − log π_ref, in nats; nothing without a reference. */
@@ -44,15 +43,15 @@ export async function createBench({ context, engine, prompts, reward, reference 
   const keyOf = (what: string, { model, tokenizer }: LoadedCheckpoint): string =>
     JSON.stringify([what, model, tokenizer.fingerprint]);
 
-  const generatorFor = (policy: LoadedCheckpoint) =>
-    once(keyOf('generator', policy), () =>
-      createGenerator(engine, {
-        config: policy.model,
-        batch: config.batchSize,
-        maxPromptTokens: longest(policy),
-        maxNewTokens: config.maxNewTokens,
-      }),
-    );
+  const compileGenerator = (policy: LoadedCheckpoint, int8?: Parameters) =>
+    createGenerator(engine, {
+      config: policy.model,
+      batch: config.batchSize,
+      maxPromptTokens: longest(policy),
+      maxNewTokens: config.maxNewTokens,
+      int8,
+    });
+  const generatorFor = (policy: LoadedCheckpoint) => once(keyOf('generator', policy), () => compileGenerator(policy));
   const scorerFor = (policy: LoadedCheckpoint) =>
     once(keyOf('scorer', policy), () =>
       createScorer(engine, {
@@ -62,30 +61,32 @@ export async function createBench({ context, engine, prompts, reward, reference 
       }),
     );
 
-  const sample = async (policy: LoadedCheckpoint, options: Sampling): Promise<Generation> => {
-    const generator = await generatorFor(policy);
-    const { eosId } = policy.tokenizer;
-    return generator.generate({
+  const sample = (generator: Generator, policy: LoadedCheckpoint, options: Sampling): Promise<Generation> =>
+    generator.generate({
       parameters: policy.parameters,
       prompts: encode(policy),
-      eosId,
+      eosId: policy.tokenizer.eosId,
       stopAtEos: true,
       seed,
       step: 0,
       ...options,
     });
-  };
 
   return {
-    prepare: async (policy) => void (await generatorFor(policy)),
-
-    answer: (policy) =>
-      sample(policy, {
-        temperature: config.temperature,
-        topK: config.topK,
-        topP: config.topP,
-        purpose: 'evaluation/answers',
-      }),
+    prepare: async (policy) => {
+      const inInt8 = config.weights === 'int8';
+      const generator = inInt8 ? await compileGenerator(policy, policy.parameters) : await generatorFor(policy);
+      return async () => {
+        const generation = await sample(generator, policy, {
+          temperature: config.temperature,
+          topK: config.topK,
+          topP: config.topP,
+          purpose: 'evaluation/answers',
+        });
+        if (inInt8) generator.dispose(); // its weights are no other policy's
+        return generation;
+      };
+    },
 
     score: async ({ responses }) => {
       if (reward === undefined) return undefined;
@@ -102,7 +103,8 @@ export async function createBench({ context, engine, prompts, reward, reference 
 
     klToReference: async (policy) => {
       if (reference === undefined) return undefined;
-      const generation = await sample(policy, { temperature: 1, purpose: 'evaluation/kl' });
+      const generator = await generatorFor(policy); // in float32, as its samples have to be the policy's own
+      const generation = await sample(generator, policy, { temperature: 1, purpose: 'evaluation/kl' });
       const prompted = encode(policy);
       const sequences = prompted.map((prompt, index) => [...prompt, ...generation.responses[index]]);
       const from = prompted.map((prompt) => prompt.length);

@@ -2,7 +2,8 @@
  * Evaluation: several policies on the same held-out prompts.
  *
  * For each policy:
- *  1. one answer per prompt at the configured temperature, from the same random numbers for every policy,
+ *  1. one answer per prompt at the configured temperature, from the same random numbers for every policy; if weights are
+ *     to be in 8 bits, they are so here and nowhere else,
  *  2. the oracle's grades, where one is configured, and the reward model's scores,
  *  3. KL to the reference, from a second set of answers sampled at temperature 1: an estimate of KL(π ‖ π_ref) needs
  *     samples of π itself,
@@ -37,12 +38,12 @@ export const train: Train<'evaluation'> = async (context) => {
   for (const [index, { name, checkpoint }] of config.policies.entries()) {
     await context.checkpoint();
     const policy = await loadCheckpoint(store, { id: checkpoint, head: 'lm' });
-    await bench.prepare(policy);
+    const answer = await bench.prepare(policy);
     const clock = createThroughput();
     const startedAt = performance.now();
 
     // 1.
-    const generation = await bench.answer(policy);
+    const generation = await answer();
     clock.add(generation.tokens);
     const tokensPerSecond = clock.lap();
     const texts = generation.responses.map((ids) => policy.tokenizer.decode(ids, { skipSpecialTokens: true }).trim());

@@ -69,6 +69,7 @@ describe('operations', () => {
         topK: 0,
         topP: 1,
         maxNewTokens: 32,
+        weights: 'float32',
         n: 2,
         seed: 0,
       });

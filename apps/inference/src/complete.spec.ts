@@ -35,7 +35,8 @@ describe('completer', () => {
     root = await mkdtemp(join(tmpdir(), 'pavlov-inference-'));
     const store = openStore({ root });
     await publishModel(store, { id: 'a-1', seed: 1 });
-    await publishModel(store, { id: 'b-1', seed: 2 });
+    for (const [index, id] of ['b-1', 'c-1', 'd-1', 'e-1'].entries())
+      await publishModel(store, { id, seed: 2 + index });
     await publishModel(store, { id: 'reward-1', seed: 3, kind: 'reward-model' });
     engine = await createEngine({ threads: 1 });
     completer = createCompleter({ store, engine });
@@ -87,6 +88,35 @@ describe('completer', () => {
   it('cuts an answer at the end of the context', async () => {
     const { promptTokens, choices } = await ask({ maxNewTokens: 4096, temperature: 1 });
     expect(promptTokens + choices[0].tokens).toBeLessThanOrEqual(64);
+  });
+
+  describe('with weights in 8 bits', () => {
+    const inInt8 = { weights: 'int8', temperature: 1, maxNewTokens: 8, n: 4 };
+
+    it('says the same for the same seed, and nearly what the checkpoint says', async () => {
+      const { choices: int8 } = await ask(inInt8);
+      const { choices: float32 } = await ask({ ...inInt8, weights: 'float32' });
+      expect((await ask(inInt8)).choices).toEqual(int8);
+      expect((await ask({ ...inInt8, seed: 6 })).choices).not.toEqual(int8);
+      int8.forEach(({ text, logprob }, index) => {
+        expect(text).toBe(float32[index].text);
+        expect(logprob).toBeCloseTo(float32[index].logprob, 1);
+        expect(logprob).not.toBe(float32[index].logprob);
+      });
+    });
+
+    it('answers from the checkpoint that is named, also once others had to make room for it', async () => {
+      const [a, b] = [await ask(inInt8), await ask({ ...inInt8, checkpoint: 'b-1' })];
+      expect(b.choices).not.toEqual(a.choices);
+      // They share a generator, so the one in 8 bits stays while its checkpoint goes.
+      for (const checkpoint of ['b-1', 'c-1', 'd-1', 'e-1']) await ask({ ...inInt8, checkpoint, weights: 'float32' });
+      expect((await ask(inInt8)).choices).toEqual(a.choices);
+    });
+
+    it('knows no other numbers of bits', () => {
+      const asked = { checkpoint: 'a-1', prompt: 'What is the colour?', weights: 'int4' };
+      expect(completionRequest.safeParse(asked).error?.issues).toMatchObject([{ path: ['weights'] }]);
+    });
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import { type Store } from '@pavlov/checkpoint-store';
 import { type Completion, type CompletionRequest, PavlovError } from '@pavlov/contracts';
 import { createGenerator, type Generator } from '@pavlov/model';
-import { type Engine } from '@pavlov/tensor';
+import { type Engine, type Parameters } from '@pavlov/tensor';
 import { loadCheckpoint, type LoadedCheckpoint } from '@pavlov/training';
 import { keepRecentlyUsed } from './recently-used';
 
@@ -11,6 +11,12 @@ const keptCheckpoints = 4;
 const keptGenerators = 4;
 /** Prompts are rounded up to a multiple of this, so that one compiled generator serves many lengths. */
 const promptStep = 16;
+
+/** A compiled generator. In 8 bits it has weights of its own, which may outlive their checkpoint here. */
+interface KeptGenerator {
+  readonly generator: Generator;
+  readonly int8?: Parameters;
+}
 
 /** Answers requests, one at a time. */
 export interface Completer {
@@ -43,23 +49,27 @@ export function roomFor(asked: { promptTokens: number; maxNewTokens: number; n: 
 
 export function createCompleter({ store, engine }: { store: Store; engine: Engine }): Completer {
   const checkpoints = keepRecentlyUsed<LoadedCheckpoint>({ limit: keptCheckpoints });
-  const generators = keepRecentlyUsed<Generator>({
+  const generators = keepRecentlyUsed<KeptGenerator>({
     limit: keptGenerators,
-    dispose: (generator) => generator.dispose(),
+    dispose: ({ generator }) => generator.dispose(),
   });
 
   return {
     async complete(request) {
       const started = performance.now();
-      const { checkpoint, prompt, messages, temperature, topK, topP, n, seed } = request;
+      const { checkpoint, prompt, messages, temperature, topK, topP, n, seed, weights } = request;
       const load = () => loadCheckpoint(store, { id: checkpoint, head: 'lm' });
       const { model, parameters, tokenizer } = await checkpoints.get(checkpoint, load);
       const ids = tokenizer.encodePrompt(messages ?? prompt ?? '');
       const { maxNewTokens, contextLength } = { ...request, contextLength: model.contextLength };
       const shape = { config: model, ...roomFor({ promptTokens: ids.length, maxNewTokens, n, contextLength }) };
-      const generator = await generators.get(JSON.stringify(shape), () => createGenerator(engine, shape));
+      const key = JSON.stringify(weights === 'int8' ? { ...shape, checkpoint } : shape);
+      const { generator, int8 } = await generators.get(key, async () => {
+        const int8 = weights === 'int8' ? parameters : undefined;
+        return { generator: await createGenerator(engine, { ...shape, int8 }), int8 };
+      });
       const { responses, logprobs, finished } = await generator.generate({
-        parameters,
+        parameters: int8 ?? parameters,
         prompts: Array.from({ length: n }, () => ids),
         temperature,
         topK,

@@ -106,6 +106,15 @@ const vectorInstructions = (extension: VectorExtension): Instruction[] => {
       expected: ([first]) => floats(new Float32Array(lanes).fill(first)),
     },
     {
+      name: 'loadBytes',
+      words: lanes,
+      emit: (code, place, register) => {
+        code.loadBytes(register, place);
+        code.store({ base: result }, register);
+      },
+      expected: (values) => Int32Array.from(new Int8Array(floats(values), 0, lanes)).buffer,
+    },
+    {
       name: 'opOne',
       words: 1,
       emit: (code, place, register) => {
@@ -250,16 +259,16 @@ const generalInstructions: Instruction[] = [
     },
     expected: (values) => longs(values).buffer,
   },
-  {
-    name: 'prefetch',
+  ...([1, 2] as const).map((level): Instruction => ({
+    name: `prefetch into level ${level}`,
     words: 2,
     emit: (code, place) => {
-      code.prefetch(place);
+      code.prefetch(place, level);
       code.movImmediate(work, 5);
       keep(code, work);
     },
     expected: () => BigInt64Array.of(5n).buffer,
-  },
+  })),
 ];
 
 /** Where the nth form leads, in bytes from the beginning of the table; from rsp on an index must get there alone. */

@@ -204,6 +204,7 @@ describeExtensions('the assembler on vectors', (extension) => {
       { emit: (code, target, source) => code.round(target, source), expected: bitsOf(values.map(even)) },
       { emit: (code, target, source) => code.toInt(target, source), expected: asFloats([...values].map(even)) },
       { emit: (code, target, source) => code.toFloat(target, source), expected: bitsOf([...words]) },
+      { emit: (code, target) => code.loadBytes(target, given(code, 1)), expected: Int32Array.from(new Int8Array(words.buffer, 0, lanes)) }, // prettier-ignore
       { emit: (code, target, source) => code.shiftLeft(target, source, 5), expected: words.map((word) => word << 5) },
       { emit: (code, target, source) => code.shiftRight(target, source, 23), expected: words.map((word) => word >>> 23) }, // prettier-ignore
       { emit: (code, target) => code.zero(target), expected: new Int32Array(lanes) },

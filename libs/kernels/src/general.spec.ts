@@ -156,11 +156,20 @@ describeExtensions('general instructions', (extension) => {
       code.movInt32(r10, { base: rsp });
       code.movTo({ base: rsp, displacement: 16 }, r10);
       code.movImmediate(rsi, 16);
-      code.prefetch({ base: rsi }); // no address of ours, and no fault
+      for (const level of [1, 2] as const) code.prefetch({ base: rsi }, level); // no address of ours, and no fault
     });
     expect([...new BigInt64Array(result)].slice(0, 4)).toEqual([-2n, signed(0xffffffff00000003n), -2n, -2n]);
   });
 });
+
+it('fetches ahead into the level that is named', () => {
+  // PREFETCHT0 and PREFETCHT1 of the processor's manual, 0F 18 /1 and /2, behind a prefix that says nothing.
+  for (const [level, modRm] of [[1, 0x0e], [2, 0x16]] as const) {
+    const code = new Assembler('avx2');
+    code.prefetch({ base: rsi }, level);
+    expect([...code.finish()]).toEqual([0x40, 0x0f, 0x18, modRm]);
+  }
+}); // prettier-ignore
 
 it('aligns with instructions that do nothing', () => {
   const code = new Assembler('avx2');

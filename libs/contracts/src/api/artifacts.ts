@@ -3,7 +3,7 @@ import { checkpointId, id, seed, stageName, stages } from '../ids';
 import { checkpointManifest, datasetManifest, reportManifest } from '../manifests';
 import { evaluationReport } from '../report';
 import { datasetKinds, message } from '../rows';
-import { positiveInt, sampling } from '../stages/common';
+import { positiveInt, sampling, samplingWeights } from '../stages/common';
 import { listOf } from './common';
 
 /** What the API says about datasets, checkpoints and reports, and completions. */
@@ -75,6 +75,7 @@ const completionOptions = {
   ...sampling,
   temperature: sampling.temperature.default(0.7),
   maxNewTokens: sampling.maxNewTokens.default(32),
+  weights: samplingWeights,
   n: z.int().min(1).max(16).default(1).describe('How many answers.'),
   seed: seed.default(0),
 };
@@ -120,7 +121,9 @@ export const completion = z
         tokens: z.int().min(0),
         logprob: z
           .number()
-          .describe('Sum of the log-probabilities of the tokens at the sampling temperature, in nats.'),
+          .describe(
+            'Sum of the log-probabilities of the tokens at the sampling temperature, with the weights asked for, in nats.',
+          ),
       }),
     ),
     promptTokens: z.int().min(0),

@@ -30,6 +30,14 @@ export const sampling = {
   maxNewTokens: positiveInt.max(4096).describe('Longest answer, with its end-of-sequence token.'),
 };
 
+/** Nothing but sampling reads 8 bits: rewards, and log-probs of a given text, are computed with the weights in float32. */
+export const samplingWeights = z
+  .enum(['float32', 'int8'])
+  .default('float32')
+  .describe(
+    'What answers are sampled with: `int8` rounds the matrices to 8 bits, which is faster the larger the model is and costs a little accuracy.',
+  );
+
 export const heldOutFraction = z
   .number()
   .min(0)

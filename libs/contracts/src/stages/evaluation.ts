@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { checkpointId, datasetId } from '../ids';
-import { positiveInt, sampling } from './common';
+import { positiveInt, sampling, samplingWeights } from './common';
 import { oracles } from './feedback';
 
 export const evaluationConfig = z
@@ -25,6 +25,7 @@ export const evaluationConfig = z
     ...sampling,
     temperature: sampling.temperature.default(0.7),
     maxNewTokens: sampling.maxNewTokens.default(32),
+    weights: samplingWeights,
   })
   .superRefine((config, context) => {
     const names = config.policies.map((policy) => policy.name);

@@ -1,4 +1,5 @@
 import { installMatchers, tolerances } from '@pavlov/testing';
+import { type VectorExtension } from '../encoding';
 import { describeExtensions, noise, runKernel, sameBits } from '../spec-support';
 import { linearRowsKernel } from './linear-rows';
 import { packMatrixKernel, panelsOf } from './panels';
@@ -67,5 +68,83 @@ describeExtensions('linear maps of few rows', (extension) => {
       runKernel(linearRowsKernel(extension, { rows, inputs, outputs, threads: 2 }), [x.subarray(0, rows * inputs), panels, b])[0]; // prettier-ignore
     const all = of(most);
     for (const rows of [1, 2, 7, 13, 29]) expect(of(rows)).toEqual(all.subarray(0, rows * outputs));
+  });
+});
+
+interface Shape {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly block: number;
+}
+
+interface ByteMatrix {
+  readonly bytes: Int8Array;
+  readonly scales: Float32Array;
+}
+
+/** A matrix in 8 bits, the same one every time. */
+function byteMatrix({ inputs, outputs, block }: Shape): ByteMatrix {
+  const blocks = Math.ceil(inputs / block);
+  const bytes = Int8Array.from(noise(inputs * outputs, 6), (value) => Math.round(127 * value)); // [inputs, outputs]
+  const scales = noise(blocks * outputs, 7).map((value) => 2 ** value / 127); // [blocks, outputs]
+  return { bytes, scales };
+}
+
+/** As `panelsOf` describes them: of each panel, block by block, the bytes and what the sums are then multiplied by. */
+function bytePanels(extension: VectorExtension, shape: Shape, { bytes, scales }: ByteMatrix): Int32Array {
+  const { inputs, outputs, block } = shape;
+  const lanes = extension === 'avx512' ? 16 : 8;
+  const blocks = Math.ceil(inputs / block);
+  const panels: number[] = [];
+  for (let first = 0; first < outputs; first += 2 * lanes) {
+    const width = Math.ceil(Math.min(2 * lanes, outputs - first) / lanes) * lanes;
+    const columns = Array.from({ length: width }, (_, i) => first + i);
+    for (let index = 0; index < blocks; index++) {
+      for (let input = index * block; input < Math.min(inputs, (index + 1) * block); input++)
+        for (const column of columns) panels.push(column < outputs ? bytes[input * outputs + column] : 0);
+      const factors = columns.map((column) => {
+        const next = index + 1 < blocks ? scales[(index + 1) * outputs + column] : 1;
+        return column < outputs ? scales[index * outputs + column] / next : 0;
+      });
+      panels.push(...new Int8Array(Float32Array.from(factors).buffer));
+    }
+  }
+  return new Int32Array(Int8Array.from(panels).buffer);
+}
+
+describeExtensions('linear maps of few rows, the matrix in 8 bits', (extension) => {
+  /** Compares with sums in double precision, and tasks in one order with tasks in another, be they many or few. */
+  const check = (rows: number, shape: Shape, rest: { activation?: 'gelu'; residual: boolean }): void => {
+    const { inputs, outputs, block } = shape;
+    const [x, b, r] = [rows * inputs, outputs, rows * outputs].map((size, i) => noise(size, i + 1));
+    const matrix = byteMatrix(shape);
+    const panels = bytePanels(extension, shape, matrix);
+    expect(panels).toHaveLength(panelsOf(extension, shape).length);
+    const expected = Array.from({ length: rows * outputs }, (_, i) => {
+      const [row, output] = [Math.floor(i / outputs), i % outputs];
+      let sum = b[output];
+      for (let k = 0; k < inputs; k++) {
+        const scale = matrix.scales[Math.floor(k / block) * outputs + output];
+        sum += x[row * inputs + k] * matrix.bytes[k * outputs + output] * scale;
+      }
+      return (rest.activation ? gelu(sum) : sum) + (rest.residual ? r[i] : 0);
+    });
+    const given = [x, panels, b, ...(rest.residual ? [r] : [])];
+    const of = (threads: number, order: 'from first' | 'from last') =>
+      runKernel(linearRowsKernel(extension, { ...shape, ...rest, rows, threads }), given, { order });
+    const one = of(1, 'from first');
+    expect(one[0]).toBeAllClose(expected, tolerances.composed);
+    for (const threads of [2, 16])
+      for (const order of ['from first', 'from last'] as const) expect(sameBits(of(threads, order), one)).toBe(true);
+  };
+
+  it.each(Array.from({ length: 33 }, (_, i) => i + 1))('%i rows', (rows) => {
+    check(rows, { inputs: 75, outputs: 53, block: 32 }, { residual: rows % 2 === 0 });
+  });
+
+  const shapes = [[1, 1, 1, 32], [3, 33, 31, 32], [16, 200, 64, 32], [29, 17, 33, 32], [2, 35, 256, 128], [15, 100, 300, 128]]; // prettier-ignore
+  it.each(shapes)('%i rows, %i outputs, %i inputs in blocks of %i', (...[rows, outputs, inputs, block]) => {
+    for (const activation of [undefined, 'gelu'] as const)
+      for (const residual of [false, true]) check(rows, { inputs, outputs, block }, { activation, residual });
   });
 });
