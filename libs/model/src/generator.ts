@@ -70,7 +70,7 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
   checkRoom(shape);
   const decoder = await createDecoder(engine, shape);
   await decoder.prefill(batch);
-  await decoder.step(batch);
+  await (decoder.sampledStep ?? decoder.step)(batch);
   const admitted = Math.max(1, Math.floor(batch / 4));
   const sizes = stepSizes(batch);
   const { vocabSize } = config;
