@@ -1,5 +1,11 @@
 import { clippedPolicyLoss, clippedValueLoss } from '@pavlov/algorithms';
-import { hiddenStates, nextToken, scalarScores, type NextToken, type TransformerConfig } from '@pavlov/model';
+import {
+  hiddenStatesForTraining,
+  nextToken,
+  scalarScores,
+  type NextToken,
+  type TransformerConfig,
+} from '@pavlov/model';
 import {
   gradientBuffers,
   gradientOutputs,
@@ -85,16 +91,22 @@ interface NetworkOptions {
   readonly grid: GridShape;
   /** Most episodes computed at once; all by default. */
   readonly microbatchSize?: number;
+  /** Whether gradients compute each block again instead of keeping what is in it. */
+  readonly activationCheckpointing?: boolean;
 }
 
 export function compilePolicy(
   engine: Engine,
   options: NetworkOptions & { temperature: number; clipRange: number },
 ): PolicyNetwork {
-  const { model, layout, temperature, clipRange } = options;
+  const { model, layout, temperature, clipRange, activationCheckpointing } = options;
   const { slicesOf, take, put, specs, paddingOf } = cutter(options);
   const nextOf = (parameters: Record<string, tf.Tensor>, tokens: tf.Tensor): NextToken =>
-    nextToken(parameters, { hidden: hiddenStates(parameters, tokens, model), temperature }, model);
+    nextToken(
+      parameters,
+      { hidden: hiddenStatesForTraining(parameters, { tokens, activationCheckpointing }, model), temperature },
+      model,
+    );
 
   const scoring = graphsByColumns((columns) => {
     const { ids, flatIds } = specs(columns);
@@ -176,10 +188,10 @@ export function compileValue(
   engine: Engine,
   options: NetworkOptions & { clipRange: number; coefficient: number },
 ): ValueNetwork {
-  const { model, layout, clipRange, coefficient } = options;
+  const { model, layout, clipRange, coefficient, activationCheckpointing } = options;
   const { slicesOf, take, put, specs } = cutter(options);
   const valuesOf = (parameters: Record<string, tf.Tensor>, tokens: tf.Tensor): tf.Tensor =>
-    scalarScores(parameters, hiddenStates(parameters, tokens, model)); // [b·t]
+    scalarScores(parameters, hiddenStatesForTraining(parameters, { tokens, activationCheckpointing }, model)); // [b·t]
 
   const scoring = graphsByColumns((columns) =>
     engine.compile(

@@ -71,12 +71,21 @@ export const train: Train<'ppo'> = async (context) => {
     policy,
     heldOut: await openHeldOutJudge({ engine, context, columns }),
   });
-  const pretraining = config.ptx && (await openPretrainingMix(engine, { store, policy, mix: config.ptx, seed }));
+  const pretraining =
+    config.ptx &&
+    (await openPretrainingMix(engine, {
+      store,
+      policy,
+      mix: config.ptx,
+      seed,
+      activationCheckpointing: config.activationCheckpointing,
+    }));
   const policyNetwork = compilePolicy(engine, {
     model: policy.model,
     layout: policy.parameters.layout,
     grid,
     microbatchSize: config.microbatchSize,
+    activationCheckpointing: config.activationCheckpointing,
     temperature: config.temperature,
     clipRange: config.clipRange,
   });
@@ -85,6 +94,7 @@ export const train: Train<'ppo'> = async (context) => {
     layout: value.parameters.layout,
     grid,
     microbatchSize: config.microbatchSize,
+    activationCheckpointing: config.activationCheckpointing,
     clipRange: config.valueClipRange,
     coefficient: config.valueCoefficient,
   });

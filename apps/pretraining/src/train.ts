@@ -50,6 +50,7 @@ export const train: Train<'pretraining'> = async (context) => {
     rows: config.batchSize,
     columns: model.contextLength,
     microbatchSize: config.microbatchSize,
+    activationCheckpointing: config.activationCheckpointing,
   });
   const rate = learningRate(config);
   const throughput = createThroughput();

@@ -1,5 +1,5 @@
 import { rankingLoss, selectReal } from '@pavlov/algorithms';
-import { hiddenStates, scalarScores, type TransformerConfig } from '@pavlov/model';
+import { hiddenStatesForTraining, scalarScores, type TransformerConfig } from '@pavlov/model';
 import {
   gradientBuffers,
   gradientOutputs,
@@ -53,9 +53,11 @@ export function compileReward(
     shape: RankingShape;
     /** Most prompts computed at once; all by default. */
     microbatchSize?: number;
+    /** Whether gradients compute each block again instead of keeping what is in it. */
+    activationCheckpointing?: boolean;
   },
 ): RewardNetwork {
-  const { model, shape } = options;
+  const { model, shape, activationCheckpointing } = options;
   const { answers, columns } = shape;
   const size = Math.min(options.microbatchSize ?? shape.prompts, shape.prompts);
   const rows = size * answers;
@@ -63,7 +65,8 @@ export function compileReward(
     engine.compile(
       ({ tokens, last, pairWeights, ...parameters }) => {
         const { loss, gradients } = gradientsOf((weights) => {
-          const perToken = scalarScores(weights, hiddenStates(weights, tokens, model)); // [p·K·t]
+          const hidden = hiddenStatesForTraining(weights, { tokens, activationCheckpointing }, model);
+          const perToken = scalarScores(weights, hidden); // [p·K·t]
           // A sum over one chosen column each.
           const chosen = tf.reshape(selectReal({ values: perToken, mask: last }), [rows, sliceColumns]); // [p·K, t]
           const scores = tf.reshape(tf.sum(chosen, 1), [size, answers]); // [p, K]

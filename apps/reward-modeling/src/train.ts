@@ -43,6 +43,7 @@ export const train: Train<'reward-modeling'> = async (context) => {
     layout,
     shape,
     microbatchSize: config.microbatchSize,
+    activationCheckpointing: config.activationCheckpointing,
   });
   const scorer = await createRewardScorer(engine, {
     config: policy.model,

@@ -64,9 +64,11 @@ export const train: Train<'sft'> = async (context) => {
     config.dropout > 0
       ? createResidualDropout({ config: model, ...grid, rate: config.dropout, seed, purpose: 'sft/dropout' })
       : undefined;
-  const step = compileLmStep(engine, { model, ...grid, microbatchSize: config.microbatchSize, dropout });
+  const { microbatchSize, activationCheckpointing } = config;
+  const step = compileLmStep(engine, { model, ...grid, microbatchSize, activationCheckpointing, dropout });
   const mix =
-    config.pretrainingMix && (await openPretrainingMix(engine, { store, policy, mix: config.pretrainingMix, seed }));
+    config.pretrainingMix &&
+    (await openPretrainingMix(engine, { store, policy, mix: config.pretrainingMix, seed, activationCheckpointing }));
   const selection = config.selection && (await openSelection(engine, { context, policy, selection: config.selection }));
   const best = selection && copyParameters(parameters);
   const stepsPerEpoch = Math.ceil(training.length / config.batchSize);

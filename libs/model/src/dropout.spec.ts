@@ -11,7 +11,7 @@ import {
 } from '@pavlov/tensor';
 import { finiteDifferenceStep, installMatchers, tolerances } from '@pavlov/testing';
 import { createResidualDropout, type ResidualDropoutOptions } from './dropout';
-import { hiddenStates, hiddenStatesWithDropout, lmLogits, type Weights } from './forward';
+import { hiddenStates, hiddenStatesForTraining, lmLogits, type Weights } from './forward';
 import { randomSequences, shakenParameters, slopesOf, smallConfig } from './spec-support';
 
 installMatchers();
@@ -83,7 +83,7 @@ describe('a forward pass with dropout', () => {
   const withDropout = async (masks: Float32Array): Promise<Float32Array> => {
     const compiled = await engine.compile(
       ({ tokens, masks: all, ...weights }) => ({
-        hidden: hiddenStatesWithDropout(weights, { tokens, masks: all }, config),
+        hidden: hiddenStatesForTraining(weights, { tokens, masks: all }, config),
       }),
       masked,
     );
@@ -118,7 +118,7 @@ describe('a forward pass with dropout', () => {
     const lossOf = (weights: Weights, { tokens, wanted, masks }: Record<'tokens' | 'wanted' | 'masks', tf.Tensor>) =>
       tf.neg(
         tf.mean(
-          tokenLogprobs(lmLogits(weights, hiddenStatesWithDropout(weights, { tokens, masks }, config), config), wanted),
+          tokenLogprobs(lmLogits(weights, hiddenStatesForTraining(weights, { tokens, masks }, config), config), wanted),
         ),
       );
     const compiled = await engine.compile(

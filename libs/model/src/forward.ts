@@ -5,6 +5,7 @@ import {
   gelu,
   layerNorm,
   linear,
+  recomputed,
   selfAttention,
   tf,
   tokenLogprobs,
@@ -20,62 +21,90 @@ export type Weights = Readonly<Record<string, tf.Tensor>>;
  * looks back only, so padding never reaches a real token, no mask is needed, and positions are 0 … T − 1.
  */
 export function hiddenStates(weights: Weights, tokens: tf.Tensor, config: TransformerConfig): tf.Tensor {
-  return forward(weights, { tokens, drop: dropNothing }, config);
+  return hiddenStatesForTraining(weights, { tokens }, config);
 }
 
-/**
- * The same with residual dropout, for fine-tuning only. Masks [2L + 1, B·T, C] multiply, where GPT-2 drops, the embedded
- * tokens, then what the attention and what the MLP of each layer add to the residual stream.
- */
-export function hiddenStatesWithDropout(
-  weights: Weights,
-  { tokens, masks }: { tokens: tf.Tensor; masks: tf.Tensor },
-  config: TransformerConfig,
-): tf.Tensor {
-  const places = tf.unstack(masks); // (2L + 1) × [B·T, C]
-  return forward(weights, { tokens, drop: (x, place) => tf.mul(x, places[place]) }, config);
+/** A pass that gradients are taken of. */
+export interface TrainingPass {
+  /** int32 [B, T] */
+  readonly tokens: tf.Tensor;
+  /**
+   * For residual dropout, in fine-tuning only: masks [2L + 1, B·T, C] multiply, where GPT-2 drops, the embedded tokens, then what
+   * the attention and what the MLP of each layer add to the residual stream.
+   */
+  readonly masks?: tf.Tensor;
+  /** Whether the gradient keeps only the input of each block, and computes the block again. False by default. */
+  readonly activationCheckpointing?: boolean;
 }
 
-/** What the nth place lets through to the residual stream, [N, C]. */
-type Drop = (x: tf.Tensor, place: number) => tf.Tensor;
-const dropNothing: Drop = (x) => x;
-
-function forward(
+/** The same with what only training has. */
+export function hiddenStatesForTraining(
   weights: Weights,
-  { tokens, drop }: { tokens: tf.Tensor; drop: Drop },
+  { tokens, masks, activationCheckpointing }: TrainingPass,
   config: TransformerConfig,
 ): tf.Tensor {
   const [batch, length] = tokens.shape;
-  const { heads, width, contextLength } = config;
+  const { layers, heads, width, contextLength } = config;
   const table = weights['transformer.wpe.weight'];
   const positions = length === contextLength ? table : tf.slice(table, [0, 0], [length, width]); // [T, C]
   const embedded = embedding(weights['transformer.wte.weight'], tf.reshape(tokens, [batch * length])); // [B·T, C]
-  const x = tf.add(tf.reshape(embedded, [batch, length, width]), positions); // [B, T, C]
+  const x = tf.reshape(tf.add(tf.reshape(embedded, [batch, length, width]), positions), [batch * length, width]);
 
   const attend = (qkv: tf.Tensor): tf.Tensor => selfAttention({ qkv, heads, length }); // [B·T, C]
-  const entering = drop(tf.reshape(x, [batch * length, width]), 0);
-  return trunk(weights, { x: entering, layers: config.layers, attend, drop });
+  const [first, ...blockMasks] = masks ? tf.unstack(masks) : []; // (2L + 1) × [B·T, C]
+  return trunk(weights, { x: drop(x, first), layers, attend, masks: blockMasks, activationCheckpointing });
 }
+
+/** What a mask lets through, [N, C]: all, where there is none. */
+const drop = (x: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor => (mask ? tf.mul(x, mask) : x);
 
 /** Attention of one layer between its input and output projections: [N, 3C] → [N, C]. */
 type Attend = (qkv: tf.Tensor, layer: number) => tf.Tensor;
 
-/** The blocks and the last normalisation over embedded tokens x [N, C] → [N, C]. */
+interface TrunkInput extends Pick<TrainingPass, 'activationCheckpointing'> {
+  /** Embedded tokens, [N, C]. */
+  readonly x: tf.Tensor;
+  readonly layers: number;
+  readonly attend: Attend;
+  /** Of dropout, two for each block. */
+  readonly masks?: readonly tf.Tensor[];
+}
+
+/** The blocks and the last normalisation → [N, C]. */
 export function trunk(
   weights: Weights,
-  { x, layers, attend, drop = dropNothing }: { x: tf.Tensor; layers: number; attend: Attend; drop?: Drop },
+  { x, layers, attend, masks = [], activationCheckpointing }: TrunkInput,
 ): tf.Tensor {
   let residual = x;
   for (let layer = 0; layer < layers; layer++) {
-    const name = (part: string): string => blockName(layer, part);
-    const normed = norm(weights, name('ln_1'), residual);
-    const attended = attend(project(weights, name('attn.c_attn'), normed), layer); // [N, C]
-    residual = tf.add(residual, drop(project(weights, name('attn.c_proj'), attended), 2 * layer + 1));
-    const wide = gelu(project(weights, name('mlp.c_fc'), norm(weights, name('ln_2'), residual))); // [N, 4C]
-    residual = tf.add(residual, drop(project(weights, name('mlp.c_proj'), wide), 2 * layer + 2));
+    const input = { x: residual, weights, masks: masks.slice(2 * layer, 2 * layer + 2) };
+    const compute = (given: BlockInput): tf.Tensor => block(given, { layer, attend });
+    residual = activationCheckpointing
+      ? recomputed({ ...input, weights: weightsOf(weights, layer) }, compute)
+      : compute(input);
   }
   return norm(weights, 'transformer.ln_f', residual);
 }
+
+interface BlockInput {
+  /** [N, C] */
+  readonly x: tf.Tensor;
+  readonly weights: Weights;
+  readonly masks: readonly tf.Tensor[];
+}
+
+/** Attention and MLP, each added to the residual stream: [N, C] → [N, C]. */
+function block({ x, weights, masks }: BlockInput, { layer, attend }: { layer: number; attend: Attend }): tf.Tensor {
+  const name = (part: string): string => blockName(layer, part);
+  const normed = norm(weights, name('ln_1'), x);
+  const attended = attend(project(weights, name('attn.c_attn'), normed), layer); // [N, C]
+  const residual = tf.add(x, drop(project(weights, name('attn.c_proj'), attended), masks[0]));
+  const wide = gelu(project(weights, name('mlp.c_fc'), norm(weights, name('ln_2'), residual))); // [N, 4C]
+  return tf.add(residual, drop(project(weights, name('mlp.c_proj'), wide), masks[1]));
+}
+
+const weightsOf = (weights: Weights, layer: number): Weights =>
+  Object.fromEntries(Object.entries(weights).filter(([name]) => name.startsWith(blockName(layer, ''))));
 
 /** What the next token is, by the policy. */
 export interface NextToken {

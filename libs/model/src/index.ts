@@ -2,11 +2,12 @@ export { type Head, type TransformerConfig } from './config';
 export { createResidualDropout, type ResidualDropout, type ResidualDropoutOptions } from './dropout';
 export {
   hiddenStates,
-  hiddenStatesWithDropout,
+  hiddenStatesForTraining,
   lmLogits,
   nextToken,
   scalarScores,
   type NextToken,
+  type TrainingPass,
   type Weights,
 } from './forward';
 export { createGenerator, type GenerateOptions, type Generation, type Generator } from './generator';

@@ -11,6 +11,7 @@ import { linearPanels, packPanels } from './primitives/linear-panels';
 import { sample } from './primitives/sample';
 import { linearColumns } from './primitives/linear-columns';
 import { linearInt8 } from './primitives/linear-int8';
+import { after, recomputed } from './primitives/recomputed';
 import { selfAttention } from './primitives/self-attention';
 import { quantizeMatrix } from './quantize';
 import type { LogitsOptions } from './primitives/logits';
@@ -488,6 +489,17 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
     {
       fn: ({ q, k, v }) => tf.grads((q, k, v) => tf.sum(tf.square(causalAttention({ q, k, v }))))([q, k, v]),
       inputs: { q: float(2, 3, 5, 4), k: float(2, 3, 5, 4), v: float(2, 3, 5, 4) },
+    },
+  ],
+  PavlovAfter: [
+    { fn: ({ x, y }) => after(x, y), inputs: { x: float(3, 4), y: float(2, 5) } },
+    { fn: ({ x, y }) => after(tf.reshape(x, [4, 3]), tf.square(y)), inputs: { x: float(2, 6), y: float(4, 3) } },
+    {
+      fn: ({ x, w }) =>
+        tf.grads((x, w) =>
+          tf.sum(tf.square(recomputed({ x, weights: { w } }, ({ x, weights: { w } }) => tf.matMul(x, w)))),
+        )([x, w]),
+      inputs: { x: float(3, 4), w: float(4, 5) },
     },
   ],
   PavlovAddAt: [

@@ -26,6 +26,9 @@ export interface ConstantSpec {
 /** Bytes. Masks and shapes repeat, and are smaller; weights do not, and take long to compare. */
 const largestShared = 4 * 2 ** 20;
 
+/** Of nodes that only give a name. */
+const aliasOp = 'Identity';
+
 /** An ONNX graph under construction. Values are named by strings; every name is assigned once. */
 export class Graph {
   private readonly nodes: Node[] = [];
@@ -87,15 +90,29 @@ export class Graph {
       for (const name of node.inputs) needed.add(name);
     }
     const constants = [...this.constants.values()].filter((constant) => needed.has(constant.name));
-    return { ...model, nodes: nodes.reverse(), constants };
+    return { ...model, nodes: inOrderOfNeed(nodes.reverse()), constants };
   }
 
   /** Gives `name` to `value`, through an Identity node that ONNX Runtime removes. */
   alias(value: string, name: string): void {
-    this.nodes.push({ op: 'Identity', inputs: [value], outputs: [name], attributes: {}, domain: '' });
+    this.nodes.push({ op: aliasOp, inputs: [value], outputs: [name], attributes: {}, domain: '' });
   }
 
   private freshName(prefix: string): string {
     return `${prefix}_${this.names++}`;
   }
+}
+
+/**
+ * ONNX Runtime computes the last leaf first, with all that it needs, then the last but one. In a training step that would be the
+ * gradients of the first layer before those of any other; so the leaves are turned round. Factors of a weight's gradient are then
+ * in the cache still, and their memory is free for the next layer's.
+ */
+function inOrderOfNeed(nodes: readonly Node[]): Node[] {
+  const aliases = nodes.filter(({ op }) => op === aliasOp);
+  const computed = nodes.filter(({ op }) => op !== aliasOp);
+  const used = new Set(computed.flatMap(({ inputs }) => inputs));
+  const isLeaf = ({ outputs }: Node): boolean => !outputs.some((name) => used.has(name));
+  const leaves = computed.filter(isLeaf);
+  return [...computed.filter((node) => !isLeaf(node)), ...leaves.reverse(), ...aliases];
 }

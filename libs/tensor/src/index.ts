@@ -29,4 +29,5 @@ export { selfAttention, type SelfAttentionInput } from './primitives/self-attent
 export { cachedAttention, type CachedAttentionInput, type CachedAttentionOutput } from './primitives/cached-attention';
 export { tokenLogprobs } from './primitives/token-logprobs';
 export { exclusion, type LogitsOptions } from './primitives/logits';
+export { recomputed, type RecomputedInput } from './primitives/recomputed';
 export { entropy } from './primitives/entropy';

@@ -1,21 +1,14 @@
 import { createResidualDropout, initParameters } from '@pavlov/model';
 import { createEngine, type Engine } from '@pavlov/tensor';
 import { installMatchers, tolerances } from '@pavlov/testing';
-import { createLearner, type OptimiserConfig } from './learner';
+import { createLearner } from './learner';
 import { compileLmStep } from './lm-step';
+import { optimiser } from './spec-support';
 
 installMatchers();
 
 const model = { vocabSize: 20, contextLength: 8, layers: 2, heads: 1, width: 8, padId: 1 };
 const shape = { model, rows: 4, columns: 6 };
-const optimiser: OptimiserConfig = {
-  weightDecay: 0,
-  beta1: 0.9,
-  beta2: 0.95,
-  epsilon: 1e-8,
-  epsilonPlacement: 'pytorch',
-  clipNorm: 1,
-};
 const parameters = initParameters(model, 'lm', 1);
 const ids = Int32Array.from({ length: 25 }, (_, index) => 2 + ((index * 7) % 18));
 const batch = { tokens: ids.slice(0, 24), targets: ids.slice(1), mask: new Float32Array(24).fill(1) };

@@ -2,7 +2,7 @@ import { causalLmLoss } from '@pavlov/algorithms';
 import { type TokenBatch } from '@pavlov/datasets';
 import {
   hiddenStates,
-  hiddenStatesWithDropout,
+  hiddenStatesForTraining,
   nextToken,
   transformerLayout,
   type ResidualDropout,
@@ -61,11 +61,13 @@ export interface LmStepOptions {
   readonly coefficient?: number;
   /** Of the passes that gradients are taken of; none by default. Its masks are those of the whole grid. */
   readonly dropout?: Pick<ResidualDropout, 'spec'>;
+  /** Whether gradients compute each block again instead of keeping what is in it. The same numbers. */
+  readonly activationCheckpointing?: boolean;
 }
 
 /** Batches are computed in slices, each on as many columns as it needs: a graph is compiled when its shape first occurs. */
 export function compileLmStep(engine: Engine, options: LmStepOptions): LmStep {
-  const { model, rows, columns, coefficient = 1, dropout } = options;
+  const { model, rows, columns, coefficient = 1, dropout, activationCheckpointing } = options;
   const size = Math.min(options.microbatchSize ?? rows, rows);
   const signatureFor = (sliceColumns: number) =>
     ({
@@ -89,9 +91,8 @@ export function compileLmStep(engine: Engine, options: LmStepOptions): LmStep {
     engine.compile(
       ({ tokens, targets, mask, denominator, dropoutMasks, ...parameters }) => {
         const { metrics, gradients } = gradientsOf((weights) => {
-          const hidden = dropout
-            ? hiddenStatesWithDropout(weights, { tokens, masks: dropoutMasks }, model)
-            : hiddenStates(weights, tokens, model); // [b·t, C]
+          const pass = { tokens, masks: dropoutMasks, activationCheckpointing };
+          const hidden = hiddenStatesForTraining(weights, pass, model); // [b·t, C]
           const { loss } = lossOf(weights, { hidden, targets, mask, denominator });
           return { loss: tf.mul(loss, coefficient), metrics: { loss } };
         }, parameters);

@@ -27,11 +27,18 @@ export async function openPretrainingMix(
     policy: LoadedCheckpoint;
     mix: { readonly dataset: string; readonly coefficient: number; readonly batchSize: number };
     seed: number;
+    /** Of the steps on this text. */
+    activationCheckpointing: boolean;
   },
 ): Promise<PretrainingMix> {
-  const { store, policy, mix, seed } = options;
+  const { store, policy, mix, seed, activationCheckpointing } = options;
   const shape = { rows: mix.batchSize, columns: policy.model.contextLength };
-  const step = compileLmStep(engine, { model: policy.model, ...shape, coefficient: mix.coefficient });
+  const step = compileLmStep(engine, {
+    model: policy.model,
+    ...shape,
+    coefficient: mix.coefficient,
+    activationCheckpointing,
+  });
   const batches = await openTextBatches(store, { id: mix.dataset, tokenizer: policy.tokenizer, ...shape, seed });
   const gradients = copyParameters(policy.parameters);
   return {

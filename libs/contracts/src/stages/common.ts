@@ -23,6 +23,13 @@ export const microbatchSize = positiveInt
   .optional()
   .describe('Most of them computed at once: fewer need less memory and give the same step. All, if absent.');
 
+export const activationCheckpointing = z
+  .boolean()
+  .default(false)
+  .describe(
+    'Compute each block of the transformer again for its gradient instead of keeping it: less memory, the same step.',
+  );
+
 export const sampling = {
   temperature: z.number().min(0).max(10).describe('Logits are divided by it; 0 takes the likeliest token.'),
   topK: z.int().min(0).default(0).describe('Sample among the k likeliest tokens; 0 means all.'),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { checkpointId, datasetId, neededId } from '../ids';
-import { fraction, microbatchSize, optimiser, positiveInt, sampling } from './common';
+import { activationCheckpointing, fraction, microbatchSize, optimiser, positiveInt, sampling } from './common';
 
 const fixedKl = z.strictObject({ kind: z.literal('fixed') });
 const adaptiveKl = z.strictObject({
@@ -127,6 +127,7 @@ export const ppoConfig = z
     batchSize: positiveInt.max(65_536).default(128).describe('Episodes per iteration.'),
     minibatchSize: positiveInt.max(65_536).default(32).describe('Episodes per optimiser step.'),
     microbatchSize,
+    activationCheckpointing,
     epochs: positiveInt.max(100).default(2).describe('Passes over a batch; 1 in InstructGPT, 4 in Stiennon et al.'),
     ...sampling,
     temperature: z

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { datasetId } from '../ids';
-import { fraction, heldOutFraction, microbatchSize, optimiser, positiveInt } from './common';
+import { activationCheckpointing, fraction, heldOutFraction, microbatchSize, optimiser, positiveInt } from './common';
 
 /** A GPT-2 transformer's size. */
 export const transformerShape = z
@@ -31,6 +31,7 @@ export const pretrainingConfig = z
     steps: positiveInt.max(10_000_000).default(600).describe('Optimiser steps.'),
     batchSize: positiveInt.max(4096).default(32).describe('Sequences of the context length per step.'),
     microbatchSize,
+    activationCheckpointing,
     warmupSteps: z.int().min(0).default(30).describe('Steps of linear warm-up.'),
     finalLearningRateFraction: fraction.default(0.1).describe('Where the cosine ends, as a share of the peak.'),
     heldOutFraction: heldOutFraction.default(0.05),

@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { checkpointId, datasetId } from '../ids';
-import { fraction, heldOutFraction, microbatchSize, optimiser, positiveInt, sampling } from './common';
+import {
+  activationCheckpointing,
+  fraction,
+  heldOutFraction,
+  microbatchSize,
+  optimiser,
+  positiveInt,
+  sampling,
+} from './common';
 
 export const rewardModelingConfig = z
   .strictObject({
@@ -25,6 +33,7 @@ export const rewardModelingConfig = z
       .default(16)
       .describe('Prompts per step; all pairs of a prompt stay in one batch element.'),
     microbatchSize,
+    activationCheckpointing,
     warmupSteps: z.int().min(0).default(0).describe('Steps of linear warm-up.'),
     finalLearningRateFraction: fraction.default(0.1).describe('Where the cosine ends, as a share of the peak.'),
     heldOutFraction: heldOutFraction.default(0.1),

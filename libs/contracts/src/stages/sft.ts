@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { checkpointId, datasetId, neededId } from '../ids';
-import { fraction, heldOutFraction, microbatchSize, optimiser, positiveInt, sampling } from './common';
+import {
+  activationCheckpointing,
+  fraction,
+  heldOutFraction,
+  microbatchSize,
+  optimiser,
+  positiveInt,
+  sampling,
+} from './common';
 
 export const sftConfig = z.strictObject({
   policy: checkpointId.describe('Policy to start from.'),
@@ -10,6 +18,7 @@ export const sftConfig = z.strictObject({
   epochs: positiveInt.max(1000).default(16).describe('Passes over the demonstrations; 16 in InstructGPT.'),
   batchSize: positiveInt.max(4096).default(32).describe('Demonstrations per step.'),
   microbatchSize,
+  activationCheckpointing,
   warmupSteps: z.int().min(0).default(0).describe('Steps of linear warm-up; none in InstructGPT.'),
   finalLearningRateFraction: fraction.default(0.1).describe('Where the cosine ends, as a share of the peak.'),
   dropout: z.number().min(0).lt(1).default(0.2).describe('Residual dropout while training; 0.2 in InstructGPT.'),

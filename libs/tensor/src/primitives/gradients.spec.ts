@@ -11,6 +11,7 @@ import { entropy } from './entropy';
 import { gelu } from './gelu';
 import { layerNorm } from './layer-norm';
 import { linear } from './linear';
+import { recomputed } from './recomputed';
 import { selfAttention } from './self-attention';
 import { softmax } from './softmax';
 import { tokenLogprobs } from './token-logprobs';
@@ -46,6 +47,16 @@ const primitives: Primitive[] = [
     name: 'gelu of a linear map',
     fn: ({ x, w, b }) => gelu(linear({ x, w, b })),
     inputs: { x: [4, 3], w: [3, 7], b: [7] },
+  },
+  {
+    name: 'a part that is recomputed, between others',
+    fn: ({ x, w, b }) => {
+      const part = recomputed({ x: tf.sin(x), weights: { w }, masks: [tf.scalar(2)] }, ({ x, weights: { w }, masks }) =>
+        tf.add(tf.mul(gelu(tf.matMul(x, w)), masks[0]), x),
+      );
+      return tf.mul(part, tf.add(x, b));
+    },
+    inputs: { x: [4, 3], w: [3, 3], b: [3] },
   },
   { name: 'gelu', fn: ({ x }) => gelu(x), inputs: { x: [4, 7] } },
   { name: 'linear', fn: ({ x, w, b }) => linear({ x, w, b }), inputs: { x: [4, 3], w: [3, 5], b: [5] } },

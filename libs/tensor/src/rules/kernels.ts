@@ -80,6 +80,7 @@ export type Kernels = Record<UnaryKernel, Unary> &
     OneHot: Kernel<{ indices: Operand }, tf.OneHotAttrs>;
     UnsortedSegmentSum: Kernel<{ x: Operand; segmentIds: Operand }, tf.UnsortedSegmentSumAttrs>;
 
+    PavlovAfter: Kernel<{ x: Operand; other: Operand }>;
     PavlovAddAt: Kernel<{ x: Operand; indices: Operand; amounts: Operand }>;
     PavlovCachedAttention: Kernel<Record<'qkv' | 'pastK' | 'pastV' | 'lengths' | 'total', Operand>>;
     PavlovEntropy: FromLogits<never>;

@@ -30,10 +30,21 @@ function split(
   return outputs.map((value, i) => builder.stored(value, { shape: replaced(x.shape, axis, sizes[i]), dtype: x.dtype }));
 }
 
+/** A copy of x with nothing of the other behind it: ONNX Runtime cannot make it earlier, and does not see that it could. */
+function after(builder: GraphBuilder, x: Operand, other: Operand): Operand {
+  const zero = builder.graph.int64s([0]);
+  const nothing = builder.node('Slice', [other, zero, zero], {
+    shape: replaced(other.shape, 0, 0),
+    dtype: other.dtype,
+  });
+  const [flat, end] = [reshape(builder, x, [sizeOf(x.shape)]), reshape(builder, nothing, [0])];
+  return reshape(builder, concat(builder, [flat, end], 0), x.shape);
+}
+
 // prettier-ignore
 type Name =
   | 'Cast' | 'Concat' | 'ExpandDims' | 'Fill' | 'Identity' | 'OnesLike' | 'Pack' | 'PadV2' | 'Range' | 'Reshape' | 'Slice'
-  | 'SplitV' | 'Tile' | 'Transpose' | 'Unpack' | 'ZerosLike';
+  | 'SplitV' | 'Tile' | 'Transpose' | 'Unpack' | 'ZerosLike' | 'PavlovAfter';
 
 export const shapeRules: Rules<Name> = {
   Cast: ({ x }, { dtype }, builder) => builder.cast(x, dtype),
@@ -103,4 +114,5 @@ export const shapeRules: Rules<Name> = {
     return split(builder, value, { axis: along, sizes }).map((part) => reshape(builder, part, shape));
   },
   ZerosLike: ({ x }, _, builder) => builder.uniform(0, { shape: x.shape, dtype: x.dtype }),
+  PavlovAfter: ({ x, other }, _, builder) => after(builder, x, other),
 };
