@@ -28,7 +28,7 @@ export function renderMarkdown(report: EvaluationReport): string {
   const lines = [
     `# Evaluation ${report.id}`,
     '',
-    `${policies[0].prompts} prompts, answers sampled at temperature ${report.temperature}, seed ${report.seed}.`,
+    `${policies[0].prompts} prompts, answers sampled at temperature ${report.temperature}${report.weights === 'int8' ? ' with weights in 8 bits' : ''}, seed ${report.seed}.`,
     '',
     row(columns.map(([title]) => title)),
     row(columns.map(() => '---')),

@@ -122,6 +122,7 @@ describe('with weights in 8 bits', () => {
     expect(textsOf(int8, 0)).not.toEqual(textsOf(int8, 1));
     expect(textsOf(int8, 2)).toEqual(textsOf(int8, 0));
     expect(again.samples).toEqual(int8.samples);
+    expect([float32.weights, int8.weights]).toEqual(['float32', 'int8']);
     // The KL is that of the policies themselves.
     expect(int8.policies.map(({ klToReference }) => klToReference)).toEqual(
       float32.policies.map(({ klToReference }) => klToReference),

@@ -92,6 +92,7 @@ export const train: Train<'evaluation'> = async (context) => {
     id: job.jobId,
     seed,
     temperature: config.temperature,
+    weights: config.weights,
     policies: evaluations,
     ...(config.winRate && { winRate: compare(config.winRate, answers) }),
     samples: sampleTable({ prompts, answers, count: config.samples, seed }),

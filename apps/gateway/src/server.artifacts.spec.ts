@@ -326,7 +326,14 @@ describe('artefacts', () => {
   });
 
   describe('reports', () => {
-    const report: EvaluationReport = { id: 'evaluation-1', seed: 1, temperature: 0, policies: [], samples: [] };
+    const report: EvaluationReport = {
+      id: 'evaluation-1',
+      seed: 1,
+      temperature: 0,
+      weights: 'float32',
+      policies: [],
+      samples: [],
+    };
 
     it('are shown, and can be downloaded for people', async () => {
       const lineage = {
