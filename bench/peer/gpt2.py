@@ -12,6 +12,8 @@ One measurement per process, and one line of JSON as the last line of standard o
 Modes: `eager`; `compile`, by torch.compile; `packed`, for scoring and generation, with weights in oneDNN's layout, packed
 anew in every call, as a changed policy would have to be; `transformers`, Hugging Face's GPT2LMHeadModel.
 
+The phase `ppo` is Hugging Face TRL's, where that can be imported: see trl_ppo.py.
+
 Both sides compute the same thing: float32, tied head, biases everywhere, no dropout, GELU's tanh form, clipping by global
 norm, AdamW that decays matrices only. Weights and tokens are the same numbers too (see `numbers`), so the losses agree.
 """
@@ -21,11 +23,12 @@ import math
 import os
 import platform
 import statistics
+import sys
 import time
 
 parser = argparse.ArgumentParser(description="One measurement of GPT-2 in PyTorch.")
 parser.add_argument(
-    "--phase", default="train", choices=["train", "score", "generate", "memory", "losses", "sgemm", "read"]
+    "--phase", default="train", choices=["train", "score", "generate", "ppo", "memory", "losses", "sgemm", "read"]
 )
 parser.add_argument("--mode", default="eager", choices=["eager", "compile", "packed", "transformers"])
 for name, default in dict(
@@ -36,6 +39,9 @@ parser.add_argument("--seconds", type=float, default=3.0, help="of timed runs")
 parser.add_argument("--seed", type=int, default=1, help="of what is sampled")
 parser.add_argument("--no-clip", action="store_true", help="train without clipping by global norm")
 args = parser.parse_args()
+if args.phase == "ppo":
+    trl = os.path.join(os.path.dirname(os.path.abspath(__file__)), "trl_ppo.py")
+    os.execv(sys.executable, [sys.executable, trl, *sys.argv[1:]])
 if args.threads:
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
 

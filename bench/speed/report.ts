@@ -1,6 +1,6 @@
 import { costOf } from './limits';
 import { shapes } from './shapes';
-import { describe, type Found, isRate, type Sitting, trl, trlFigures, typical } from './sitting';
+import { describe, type Found, isRate, scaledTrl, type Sitting, trlFigures, typical } from './sitting';
 import { median } from './stopwatch';
 import type { Case, Measurement, TaskPhase } from './task';
 
@@ -126,11 +126,11 @@ export function columns(lines: readonly (readonly string[])[]): string {
 /** What the reader must know of the rows. */
 export function footnotes({ found, unavailable }: Sitting): string[] {
   const notes: string[] = [];
-  const ppo = found.filter(({ of, peers }) => of.phase === 'ppo' && peers.has(trl));
+  const ppo = found.filter(({ of, peers }) => of.phase === 'ppo' && peers.has(scaledTrl));
   for (const { of, peers } of ppo) {
     const { seconds, tokensPerSecond } = trlFigures;
     const there = seconds[(of as Case).shape as keyof typeof seconds];
-    const scaled = typical(peers.get(trl) ?? []);
+    const scaled = typical(peers.get(scaledTrl) ?? []);
     const here = (there * tokensPerSecond) / scaled;
     notes.push(
       `${describe(of)}: TRL's PPOTrainer took ${there} s where PyTorch trained tiny (eager, no clipping) at ` +

@@ -25,12 +25,14 @@ export interface Sitting {
 
 const oursName = 'Pavlov';
 
-/** The mode under which TRL's figures stand. */
-export const trl = 'TRL, scaled';
+/** Modes of PPO: Hugging Face TRL where PyTorch's side has it, and TRL's figures from elsewhere. */
+const trl = 'TRL';
+export const scaledTrl = 'TRL, scaled';
+type Mode = PeerMode | typeof trl | typeof scaledTrl;
 
 /**
  * TRL's PPOTrainer, seconds per update of the same work (4 epochs, one minibatch), measured on a machine on which PyTorch
- * trained the shape tiny, eager and without clipping, at `tokensPerSecond`. TRL itself is not run here.
+ * trained the shape tiny, eager and without clipping, at `tokensPerSecond`: what there is to compare with where TRL is not.
  */
 export const trlFigures = { seconds: { tiny: 2.74, small: 17.5 }, tokensPerSecond: 12_200 } as const;
 
@@ -100,9 +102,9 @@ const nameOf = ({ of }: Pick<Found, 'of'>, mode: string): string => `${describe(
 function modesOf(
   one: Found,
   { wanted, unavailable }: { wanted: readonly PeerMode[]; unavailable: Sitting['unavailable'] },
-): readonly (PeerMode | typeof trl)[] {
+): readonly Mode[] {
   const { of, peers } = one;
-  if (of.phase === 'ppo') return [trl];
+  if (of.phase === 'ppo') return ([trl, scaledTrl] as const).filter((mode) => !unavailable.has(nameOf(one, mode)));
   const possible = modesOfPhase[of.phase];
   const isAnchor = possible.length === 1;
   const modes = possible.filter((mode) => (isAnchor || wanted.includes(mode)) && !unavailable.has(nameOf(one, mode)));
@@ -117,11 +119,9 @@ function modesOf(
 const ascending = (a: number, b: number): number => a - b;
 const descending = (a: number, b: number): number => b - a;
 
-async function measureMode(
-  peer: string,
-  { task, mode, of }: { task: Task; mode: PeerMode | typeof trl; of: Case | AnchorCase },
-) {
-  if (mode !== trl) return measurePeer(peer, { task, mode });
+async function measureMode(peer: string, { task, mode, of }: { task: Task; mode: Mode; of: Case | AnchorCase }) {
+  if (mode === trl) return measurePeer(peer, { task, mode: 'eager' });
+  if (mode !== scaledTrl) return measurePeer(peer, { task, mode });
   const anchor = await measurePeer(peer, {
     task: { ...task, phase: 'train', shape: shapes.tiny, batch: shapes.tiny.batch },
     mode: 'eager',

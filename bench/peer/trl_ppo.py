@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""
+Hugging Face TRL's PPOTrainer, doing the update that Pavlov's benchmark times as `ppo`.
+
+    PYTHONPATH=trl:datasets/src python3 bench/peer/trl_ppo.py                                            the shape "tiny"
+    … --layers 6 --heads 6 --width 384 --context 256 --vocab 4096 --batch 8 --prompt 64 --answer 192     the shape "small"
+
+One measurement per process, and one line of JSON as the last line of standard output, as of gpt2.py: `value`, median seconds
+of an update after two that do not count; `others` (cores that other processes used meanwhile); `parts`, medians in seconds;
+`shares`, of the whole. gpt2.py comes here for its phase `ppo`. Without TRL it gives {"unavailable": "<why>"}. It takes the flags that the benchmark gives gpt2.py.
+
+An update is what TRL does between two ends of a step: prompts, sampling, log-probabilities of the reference, values and
+rewards of the whole batch, advantages, and four epochs of one AdamW step each, of policy and value model, over the whole
+batch. All in float32, without dropout or gradient checkpointing; scaled_dot_product_attention; fused AdamW.
+
+TRL's code runs as it is. Two of its functions are wrapped, to read the clock and to look at what they return. It differs
+from Pavlov's update in these: it does not clip gradients, it logs and collects garbage in every update, and its GPT-2 keeps
+the logits of prompts too. PAD is a token beyond the model's vocabulary, which TRL never feeds to a model, so no answer holds
+it; no token stops an answer. Weights are random, and so are prompts.
+"""
+import argparse
+import copy
+import gc
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+
+parser = argparse.ArgumentParser(description="Seconds of one PPO update of Hugging Face TRL.")
+parser.add_argument("--phase", default="ppo", choices=["ppo"])
+parser.add_argument("--mode", default="eager", choices=["eager", "compile"], help="compile: torch_compile of its config")
+for name, default in dict(
+    layers=4, heads=4, width=128, context=128, vocab=512, length=128, batch=16, prompt=32, answer=96, threads=2
+).items():
+    parser.add_argument(f"--{name}", type=int, default=default)
+parser.add_argument("--seconds", type=float, default=3.0, help="of timed updates, at least")
+parser.add_argument("--updates", type=int, default=5, help="that are timed, at least")
+parser.add_argument("--seed", type=int, default=1)
+parser.add_argument("--no-freeze", action="store_true", help="let every collection of garbage look at what was imported")
+args = parser.parse_args()
+os.environ["OMP_NUM_THREADS"] = str(args.threads)
+os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+
+UNCOUNTED = 2
+EPOCHS = 4
+EOS, PAD = 0, args.vocab
+
+
+def machine_seconds():
+    """CPU seconds that the machine has spent so far, all cores; None where it does not tell."""
+    try:
+        with open("/proc/stat") as file:
+            user, nice, system, _idle, _wait, irq, softirq, *_ = (int(x) for x in file.readline().split()[1:])
+    except OSError:
+        return None
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
+def root_of(module):
+    """The folder that a module was found in."""
+    return os.path.dirname(os.path.dirname(os.path.abspath(module.__file__)))
+
+
+def versions():
+    found = dict(torch=torch.__version__, trl=trl.__version__)
+    if found["trl"] == "unknown":  # not installed, but imported from its sources
+        try:
+            with open(os.path.join(root_of(trl), "VERSION")) as file:
+                found["trl"] = file.read().strip()
+        except OSError:
+            pass
+    for module in transformers, accelerate, datasets:
+        found[module.__name__] = module.__version__
+    found |= dict(
+        python=platform.python_version(),
+        vectors=torch.backends.cpu.get_cpu_capability(),
+        threads=torch.get_num_threads(),
+    )
+    try:
+        with open("/proc/self/maps") as file:
+            libraries = {line.split()[-1] for line in file if "blas" in line or "blis" in line or "libmkl" in line}
+        found["blas"] = ", ".join(sorted({os.path.basename(os.path.realpath(path)) for path in libraries}))
+    except OSError:
+        pass
+    return found
+
+
+class Enough(Exception):
+    """Ends TRL's training once enough was measured: it has no other way out of its loop."""
+
+
+class Clock:
+    """When the parts of an update ended, and what was seen in it."""
+
+    def __init__(self):
+        self.at, self.updates, self.forwards = {}, [], 0
+
+    def sampled(self, texts):
+        assert texts.shape == (args.batch, args.prompt + args.answer), f"answers are cut short: {tuple(texts.shape)}"
+        assert not (texts == PAD).any(), "an answer holds PAD"
+        self.at["sampled"] = time.perf_counter()
+
+    def forward_of_training(self):
+        self.at.setdefault("scored", time.perf_counter())
+        self.forwards += 1
+
+    def start(self):
+        self.at, self.forwards = dict(start=time.perf_counter()), 0
+
+    def end(self):
+        assert self.forwards == EPOCHS, f"{self.forwards} forward passes in {EPOCHS} epochs"
+        now = time.perf_counter()
+        at = self.at
+        parts = dict(sampling=at["sampled"] - at["start"], scoring=at["scored"] - at["sampled"], epochs=now - at["scored"])
+        self.updates.append(dict(all=now - at["start"], **parts))
+        if len(self.updates) == UNCOUNTED:
+            self.machine, self.own, self.began = machine_seconds(), time.process_time(), now
+        counted = [update["all"] for update in self.updates[UNCOUNTED:]]
+        if len(counted) >= args.updates and sum(counted) >= args.seconds:
+            raise Enough
+        self.start()
+
+    def result(self):
+        wall = time.perf_counter() - self.began
+        others = None
+        if self.machine is not None:
+            others = max(0.0, (machine_seconds() - self.machine - (time.process_time() - self.own)) / wall)
+        counted = self.updates[UNCOUNTED:]
+        medians = {part: statistics.median(update[part] for update in counted) for part in counted[0]}
+        value = medians.pop("all")
+        shares = {part: seconds / value for part, seconds in medians.items()}
+        range_ = [min(u["all"] for u in counted), max(u["all"] for u in counted)]
+        return dict(
+            value=value, unit="s", iterations=len(counted), others=others, parts=medians, shares=shares, range=range_
+        )
+
+
+def tokenizer():
+    """Words, one token each, of the model's vocabulary, and PAD, which the model does not have."""
+    words = {"<eos>": EOS, **{f"w{i}": i for i in range(1, args.vocab)}, "<pad>": PAD}
+    inner = Tokenizer(WordLevel(words, unk_token="<eos>"))
+    return PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<eos>", pad_token="<pad>")
+
+
+def model_of(kind):
+    config = dict(n_positions=args.context, n_embd=args.width, n_layer=args.layers, n_head=args.heads)
+    config |= dict(vocab_size=args.vocab, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, num_labels=1)
+    config |= dict(bos_token_id=EOS, eos_token_id=EOS, pad_token_id=None)
+    return kind(GPT2Config(**config, attn_implementation="sdpa"))
+
+
+def train(clock, folder):
+    config = PPOConfig(
+        output_dir=folder,
+        seed=args.seed,
+        learning_rate=1e-6,
+        total_episodes=100_000 * args.batch,
+        per_device_train_batch_size=args.batch,
+        gradient_accumulation_steps=1,
+        num_mini_batches=1,
+        num_ppo_epochs=EPOCHS,
+        local_rollout_forward_batch_size=args.batch,
+        response_length=args.answer,
+        temperature=1.0,
+        stop_token=None,
+        missing_eos_penalty=None,
+        num_sample_generations=0,
+        gradient_checkpointing=False,
+        optim="adamw_torch_fused",
+        torch_compile=args.mode == "compile",
+        use_cpu=True,
+        bf16=False,
+        fp16=False,
+        report_to="none",
+        save_strategy="no",
+        disable_tqdm=True,
+    )
+    policy = model_of(GPT2LMHeadModel)
+    random = torch.Generator().manual_seed(args.seed)
+    prompts = torch.randint(1, args.vocab, (4 * args.batch, args.prompt), generator=random).tolist()
+
+    class Watch(TrainerCallback):
+        def on_train_begin(self, *_, **__):
+            clock.start()
+
+        def on_step_end(self, *_, **__):
+            clock.end()
+
+    trainer = ppo_trainer.PPOTrainer(
+        args=config,
+        processing_class=tokenizer(),
+        model=policy,
+        ref_model=copy.deepcopy(policy),
+        reward_model=model_of(GPT2ForSequenceClassification),
+        value_model=model_of(GPT2ForSequenceClassification),
+        train_dataset=Dataset.from_dict(dict(input_ids=prompts)),
+        eval_dataset=Dataset.from_dict(dict(input_ids=prompts[: args.batch])),
+        callbacks=[Watch],
+    )
+    trainer.remove_callback(PrinterCallback)
+    generate, forward = ppo_trainer.batch_generation, ppo_trainer.forward
+
+    def generate_and_look(*given):
+        texts, logits = generate(*given)
+        clock.sampled(texts)
+        return texts, logits
+
+    def forward_and_look(model, *given):
+        if model is trainer.model:
+            clock.forward_of_training()
+        return forward(model, *given)
+
+    ppo_trainer.batch_generation, ppo_trainer.forward = generate_and_look, forward_and_look
+    if not args.no_freeze:
+        gc.collect()
+        gc.freeze()
+    try:
+        trainer.train()
+    except Enough:
+        pass
+
+
+try:
+    import accelerate
+    import datasets
+    import torch
+    import transformers
+    import trl
+    from datasets import Dataset
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel, PreTrainedTokenizerFast
+    from transformers import PrinterCallback, TrainerCallback
+    from trl.experimental.ppo import PPOConfig, ppo_trainer
+except ImportError as error:
+    print(json.dumps(dict(unavailable=str(error))))
+    sys.exit()
+torch.set_num_threads(args.threads)
+torch.set_flush_denormal(True)
+torch.manual_seed(args.seed)
+clock = Clock()
+with tempfile.TemporaryDirectory() as folder:
+    train(clock, folder)
+print(json.dumps(dict(**clock.result(), versions=versions())), flush=True)
