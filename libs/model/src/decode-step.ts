@@ -5,11 +5,12 @@ import { blockName } from './layout';
 import type { StepMaps } from './step-weights';
 
 export interface StepInput {
-  /** What `StepWeights` names, and the caches `pastK0`, `pastV0` …, [N, H, L, D]. */
+  /** What `maps` and the embeddings read, and the caches `pastK0`, `pastV0` …, [N, H, L, D]. */
   readonly inputs: Weights;
   readonly maps: StepMaps;
-  /** Int32 [N]. */
+  /** Int32 [N], or whole prompts [N, P], right-padded. */
   readonly tokens: tf.Tensor;
+  /** Where each row's last token stands, int32 [N]. */
   readonly positions: tf.Tensor;
   /** [1] */
   readonly temperature: tf.Tensor;
@@ -18,28 +19,30 @@ export interface StepInput {
 }
 
 /**
- * One token for each of N rows: the `probabilities` [N, V] of the next one, or a `Sample` of it; and the caches `presentK0` ….
+ * One token for each of N rows, or the first ones: the `probabilities` [N, V] of the next one, or a `Sample` of it; and the caches `presentK0` ….
  */
 export function decodeStep(
   { inputs, maps, tokens, positions, temperature, uniforms }: StepInput,
   { layers, width }: TransformerConfig,
 ): Record<string, tf.Tensor> {
-  const rows = tokens.shape[0];
+  const [rows, length = 1] = tokens.shape;
   const lengths = tf.add(positions, tf.scalar(1, 'int32'));
-  const total = tf.max(lengths, 0, true); // [1]
+  const total = length === 1 ? tf.max(lengths, 0, true) : tf.tensor1d([length], 'int32'); // [1]
+  const ids = tf.reshape(tokens, [rows * length]);
+  const places = length === 1 ? positions : tf.tile(tf.range(0, length, 1, 'int32'), [rows]);
   const caches: Record<string, tf.Tensor> = {};
   const norm = (name: string, x: tf.Tensor): tf.Tensor =>
     layerNorm(x, inputs[`${name}.weight`], inputs[`${name}.bias`], layerNormEpsilon);
 
   let residual = tf.add(
-    embedding(inputs['transformer.wte.weight'], tokens),
-    embedding(inputs['transformer.wpe.weight'], positions),
-  ); // [N, C]
+    embedding(inputs['transformer.wte.weight'], ids),
+    embedding(inputs['transformer.wpe.weight'], places),
+  ); // [N·P, C]
   for (let layer = 0; layer < layers; layer++) {
     const name = (part: string): string => blockName(layer, part);
-    const qkv = maps.project(name('attn.c_attn'), norm(name('ln_1'), residual)); // [N, 3C]
+    const qkv = maps.project(name('attn.c_attn'), norm(name('ln_1'), residual)); // [N·P, 3C]
     const { y, presentK, presentV } = cachedAttention({
-      qkv: tf.reshape(qkv, [rows, 1, 3 * width]),
+      qkv: tf.reshape(qkv, [rows, length, 3 * width]),
       pastK: inputs[`pastK${layer}`],
       pastV: inputs[`pastV${layer}`],
       lengths,
@@ -47,8 +50,12 @@ export function decodeStep(
     });
     caches[`presentK${layer}`] = presentK;
     caches[`presentV${layer}`] = presentV;
-    residual = maps.project(name('attn.c_proj'), tf.reshape(y, [rows, width]), residual);
+    residual = maps.project(name('attn.c_proj'), tf.reshape(y, [rows * length, width]), residual);
     residual = maps.mlp(layer, norm(name('ln_2'), residual), residual);
+  }
+  if (length > 1) {
+    const starts = tf.range(0, rows * length, length, 'int32');
+    residual = tf.gather(residual, tf.add<tf.Tensor1D>(starts, positions)); // [N, C]
   }
   const logits = maps.logits(tf.div(norm('transformer.ln_f', residual), temperature)); // [N, V]
   if (uniforms) return { ...sample({ logits, uniforms }), ...caches };

@@ -1,19 +1,7 @@
-import {
-  cachedAttention,
-  embedding,
-  parameterSignature,
-  tf,
-  type Buffers,
-  type CompiledFunction,
-  type Engine,
-  type Parameters,
-  type Signature,
-} from '@pavlov/tensor';
+import type { Buffers, CompiledFunction, Engine, Parameters, Signature } from '@pavlov/tensor';
 import type { TransformerConfig } from './config';
 import { decodeStep } from './decode-step';
-import { lmLogits, trunk, type Weights } from './forward';
-import { transformerLayout } from './layout';
-import { changingWeights, int8Weights } from './step-weights';
+import { changingWeights, int8Weights, parameterWeights, type StepWeights } from './step-weights';
 
 export interface DecoderShape {
   readonly config: TransformerConfig;
@@ -68,39 +56,26 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
     };
   };
 
-  const compilePrefill = (rows: number): Promise<CompiledFunction> =>
-    engine.compile(
-      ({ tokens, positions, temperature, ...rest }) => {
-        const given = {
-          ids: tf.reshape(tokens, [rows * maxPromptTokens]),
-          positions: tf.tile(tf.range(0, maxPromptTokens, 1, 'int32'), [rows]),
-          lengths: tf.add(positions, tf.scalar(1, 'int32')),
-          total: tf.tensor1d([maxPromptTokens], 'int32'),
-        };
-        const { hidden, caches } = decode(rest, given, { config, rows }); // [n·P, C]
-        const rowStarts = tf.range(0, rows * maxPromptTokens, maxPromptTokens, 'int32');
-        const last = tf.gather(hidden, tf.add<tf.Tensor1D>(rowStarts, positions)); // [n, C]
-        return { probabilities: nextToken(rest, { hidden: last, temperature }, config), ...caches };
-      },
-      {
-        ...parameterSignature(transformerLayout(config, 'lm')),
-        ...common(rows),
-        tokens: { shape: [rows, maxPromptTokens], dtype: 'int32' },
-      },
-      { name: 'decoder-prefill', inPlace },
-    );
-  const compileStep = (rows: number, samples = false): Promise<CompiledFunction> =>
+  const compile = (
+    [rows, length]: readonly [number, number?],
+    { maps, signature }: Pick<StepWeights, 'maps' | 'signature'>,
+    { name, samples = false }: { name: string; samples?: boolean },
+  ): Promise<CompiledFunction> =>
     engine.compile(
       ({ tokens, positions, temperature, uniforms, ...inputs }) =>
-        decodeStep({ inputs, maps: stepWeights.maps(inputs), tokens, positions, temperature, uniforms }, config),
+        decodeStep({ inputs, maps: maps(inputs), tokens, positions, temperature, uniforms }, config),
       {
-        ...stepWeights.signature,
+        ...signature,
         ...common(rows),
-        tokens: { shape: [rows], dtype: 'int32' },
+        tokens: { shape: length === undefined ? [rows] : [rows, length], dtype: 'int32' },
         ...(samples && { uniforms: { shape: [rows], dtype: 'float32' } }),
       },
-      { name: 'decoder-step', inPlace },
+      { name, inPlace },
     );
+  const compilePrefill = (rows: number): Promise<CompiledFunction> =>
+    compile([rows, maxPromptTokens], parameterWeights(config), { name: 'decoder-prefill' });
+  const compileStep = (rows: number, samples = false): Promise<CompiledFunction> =>
+    compile([rows], stepWeights, { name: 'decoder-step', samples });
 
   const prefills = new Map<number, CompiledFunction>();
   const steps = new Map<number, CompiledFunction>();
@@ -129,50 +104,3 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
 }
 
 const presentOf = (cacheName: string): string => cacheName.replace('past', 'present');
-
-interface Given {
-  /** Flat token ids and their positions in their sequences, int32 [N]. */
-  readonly ids: tf.Tensor;
-  readonly positions: tf.Tensor;
-  /** As `cachedAttention` takes them. */
-  readonly lengths: tf.Tensor;
-  readonly total: tf.Tensor;
-}
-
-/** The trunk over new positions of every row, N = n·T of them; `inputs` holds the weights and the caches. */
-function decode(
-  inputs: Weights,
-  { ids, positions, lengths, total }: Given,
-  { config, rows }: { config: TransformerConfig; rows: number },
-) {
-  const { layers, width } = config;
-  const count = ids.shape[0];
-  const caches: Record<string, tf.Tensor> = {};
-  const attend = (qkv: tf.Tensor, layer: number): tf.Tensor => {
-    const [nameK, nameV] = [`pastK${layer}`, `pastV${layer}`];
-    const { y, presentK, presentV } = cachedAttention({
-      qkv: tf.reshape(qkv, [rows, count / rows, 3 * width]),
-      pastK: inputs[nameK],
-      pastV: inputs[nameV],
-      lengths,
-      total,
-    });
-    caches[presentOf(nameK)] = presentK;
-    caches[presentOf(nameV)] = presentV;
-    return tf.reshape(y, [count, width]);
-  };
-  const x = tf.add(
-    embedding(inputs['transformer.wte.weight'], ids),
-    embedding(inputs['transformer.wpe.weight'], positions),
-  ); // [N, C]
-  return { hidden: trunk(inputs, { x, layers, attend }), caches };
-}
-
-/** hidden [n, C] → [n, V] */
-function nextToken(
-  weights: Weights,
-  { hidden, temperature }: { hidden: tf.Tensor; temperature: tf.Tensor },
-  config: TransformerConfig,
-): tf.Tensor {
-  return tf.softmax(tf.div(lmLogits(weights, hidden, config), temperature), -1);
-}

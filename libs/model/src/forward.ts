@@ -71,10 +71,7 @@ interface TrunkInput extends Pick<TrainingPass, 'activationCheckpointing'> {
 }
 
 /** The blocks and the last normalisation → [N, C]. */
-export function trunk(
-  weights: Weights,
-  { x, layers, attend, masks = [], activationCheckpointing }: TrunkInput,
-): tf.Tensor {
+function trunk(weights: Weights, { x, layers, attend, masks = [], activationCheckpointing }: TrunkInput): tf.Tensor {
   let residual = x;
   for (let layer = 0; layer < layers; layer++) {
     const input = { x: residual, weights, masks: masks.slice(2 * layer, 2 * layer + 2) };

@@ -1,6 +1,7 @@
 import {
   gelu,
   int8Panels,
+  linear,
   linearColumns,
   linearInt8,
   linearPanels,
@@ -16,7 +17,7 @@ import {
   type Signature,
 } from '@pavlov/tensor';
 import type { TransformerConfig } from './config';
-import { padMask, type Weights } from './forward';
+import { lmLogits, padMask, type Weights } from './forward';
 import { blockName, transformerLayout } from './layout';
 
 /** The linear maps of a step over N rows. */
@@ -129,6 +130,23 @@ async function columnWeights(engine: Engine, config: TransformerConfig): Promise
     dispose: () => transpose.dispose(),
   };
 }
+
+/** For prompts, which have many rows: the parameters as they are. */
+export const parameterWeights = (config: TransformerConfig): Pick<StepWeights, 'maps' | 'signature'> => ({
+  signature: parameterSignature(transformerLayout(config, 'lm')),
+  maps: (inputs) => {
+    const map = (name: string, x: tf.Tensor): tf.Tensor =>
+      linear({ x, w: inputs[`${name}.weight`], b: inputs[`${name}.bias`] });
+    return {
+      project: (name, x, residual) => withResidual(map(name, x), residual),
+      mlp: (layer, x, residual) => {
+        const wide = gelu(map(blockName(layer, 'mlp.c_fc'), x)); // [N, 4C]
+        return withResidual(map(blockName(layer, 'mlp.c_proj'), wide), residual);
+      },
+      logits: (x) => lmLogits(inputs, x, config),
+    };
+  },
+});
 
 const withResidual = (x: tf.Tensor, residual: tf.Tensor | undefined): tf.Tensor => (residual ? tf.add(residual, x) : x);
 
