@@ -13,7 +13,9 @@ An update is what TRL does between two ends of a step: prompts, sampling, log-pr
 rewards of the whole batch, advantages, and four epochs of one AdamW step each, of policy and value model, over the whole
 batch. All in float32, without dropout or gradient checkpointing; scaled_dot_product_attention; fused AdamW.
 
-TRL's code runs as it is. Two of its functions are wrapped, to read the clock and to look at what they return. It differs
+TRL's code runs as it is. Two of its functions are wrapped, to read the clock and to look at what they return. It collects
+garbage twice in every update, which looks at all that was imported; `gc.freeze()` before training spares it that, which TRL does
+not do by itself: tiny takes 0.72 s with it and 1.13 s without, small 5.8 and 6.5 s. `--no-freeze` is TRL as users run it. It differs
 from Pavlov's update in these: it does not clip gradients, it logs and collects garbage in every update, and its GPT-2 keeps
 the logits of prompts too. PAD is a token beyond the model's vocabulary, which TRL never feeds to a model, so no answer holds
 it; no token stops an answer. Weights are random, and so are prompts.
@@ -31,7 +33,7 @@ import time
 
 parser = argparse.ArgumentParser(description="Seconds of one PPO update of Hugging Face TRL.")
 parser.add_argument("--phase", default="ppo", choices=["ppo"])
-parser.add_argument("--mode", default="eager", choices=["eager", "compile"], help="compile: torch_compile of its config")
+parser.add_argument("--mode", default="eager", choices=["eager"], help="its torch_compile does not reach its models")
 for name, default in dict(
     layers=4, heads=4, width=128, context=128, vocab=512, length=128, batch=16, prompt=32, answer=96, threads=2
 ).items():
@@ -170,7 +172,6 @@ def train(clock, folder):
         num_sample_generations=0,
         gradient_checkpointing=False,
         optim="adamw_torch_fused",
-        torch_compile=args.mode == "compile",
         use_cpu=True,
         bf16=False,
         fp16=False,
