@@ -49,6 +49,7 @@ import numpy  # noqa: E402
 import torch  # noqa: E402
 import torch.nn as nn  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
+from machine import Others, versions_of  # noqa: E402
 
 if args.threads:
     torch.set_num_threads(args.threads)
@@ -384,31 +385,17 @@ def hugging_face_generation():
 # ── measuring ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def machine_seconds():
-    """CPU seconds that the machine has spent so far, all cores; None where it does not tell."""
-    try:
-        with open("/proc/stat") as file:
-            user, nice, system, _idle, _wait, irq, softirq, *_ = (int(x) for x in file.readline().split()[1:])
-    except OSError:
-        return None
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
-
-
 def measure(run, least=3):
     """Median seconds of a run, after two that are not counted."""
     run()
     run()
-    machine, own, started = machine_seconds(), time.process_time(), time.perf_counter()
+    others = Others()
     times = []
     while len(times) < least or sum(times) < args.seconds:
         before = time.perf_counter()
         run()
         times.append(time.perf_counter() - before)
-    wall = time.perf_counter() - started
-    others = None
-    if machine is not None:
-        others = max(0.0, (machine_seconds() - machine - (time.process_time() - own)) / wall)
-    return statistics.median(times), dict(iterations=len(times), others=others)
+    return statistics.median(times), dict(iterations=len(times), others=others.cores())
 
 
 def peak_mib():
@@ -458,23 +445,11 @@ def result():
 
 
 def versions():
-    found = dict(
-        torch=torch.__version__,
-        python=platform.python_version(),
-        vectors=torch.backends.cpu.get_cpu_capability(),
-        threads=torch.get_num_threads(),
-    )
-    if args.mode == "transformers":
-        import transformers
+    if args.mode != "transformers":
+        return versions_of()
+    import transformers
 
-        found["transformers"] = transformers.__version__
-    try:
-        with open("/proc/self/maps") as file:
-            libraries = {line.split()[-1] for line in file if "blas" in line or "blis" in line or "libmkl" in line}
-        found["blas"] = ", ".join(sorted({os.path.basename(os.path.realpath(path)) for path in libraries}))
-    except OSError:
-        pass
-    return found
+    return versions_of(transformers)
 
 
 def main():

@@ -7,25 +7,27 @@ Hugging Face TRL's PPOTrainer, doing the update that Pavlov's benchmark times as
 
 One measurement per process, and one line of JSON as the last line of standard output, as of gpt2.py: `value`, median seconds
 of an update after two that do not count; `others` (cores that other processes used meanwhile); `parts`, medians in seconds;
-`shares`, of the whole. gpt2.py comes here for its phase `ppo`. Without TRL it gives {"unavailable": "<why>"}. It takes the flags that the benchmark gives gpt2.py.
+`shares`, of the whole. gpt2.py comes here for its phase `ppo`, and both take the same flags. Without TRL it gives
+{"unavailable": "<why>"}.
 
 An update is what TRL does between two ends of a step: prompts, sampling, log-probabilities of the reference, values and
 rewards of the whole batch, advantages, and four epochs of one AdamW step each, of policy and value model, over the whole
 batch. All in float32, without dropout or gradient checkpointing; scaled_dot_product_attention; fused AdamW.
 
 TRL's code runs as it is. Two of its functions are wrapped, to read the clock and to look at what they return. It collects
-garbage twice in every update, which looks at all that was imported; `gc.freeze()` before training spares it that, which TRL does
-not do by itself: tiny takes 0.72 s with it and 1.13 s without, small 5.8 and 6.5 s. `--no-freeze` is TRL as users run it. It differs
-from Pavlov's update in these: it does not clip gradients, it logs and collects garbage in every update, and its GPT-2 keeps
-the logits of prompts too. PAD is a token beyond the model's vocabulary, which TRL never feeds to a model, so no answer holds
-it; no token stops an answer. Weights are random, and so are prompts.
+garbage twice in every update, which looks at all that was imported; `gc.freeze()` before training spares it that, which TRL
+does not do by itself: tiny takes 0.72 s with it and 1.13 s without, small 5.8 and 6.5 s (two cores with AVX-512).
+`--no-freeze` is TRL as users run it.
+
+It differs from Pavlov's update in these: it does not clip gradients, it logs and collects garbage in every update, and its
+GPT-2 keeps the logits of prompts too. PAD is a token beyond the model's vocabulary, which TRL never feeds to a model, so no
+answer holds it; no token stops an answer. Weights are random, and so are prompts.
 """
 import argparse
 import copy
 import gc
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -51,43 +53,20 @@ EPOCHS = 4
 EOS, PAD = 0, args.vocab
 
 
-def machine_seconds():
-    """CPU seconds that the machine has spent so far, all cores; None where it does not tell."""
-    try:
-        with open("/proc/stat") as file:
-            user, nice, system, _idle, _wait, irq, softirq, *_ = (int(x) for x in file.readline().split()[1:])
-    except OSError:
-        return None
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
-
-
 def root_of(module):
     """The folder that a module was found in."""
     return os.path.dirname(os.path.dirname(os.path.abspath(module.__file__)))
 
 
 def versions():
-    found = dict(torch=torch.__version__, trl=trl.__version__)
-    if found["trl"] == "unknown":  # not installed, but imported from its sources
+    version = trl.__version__
+    if version == "unknown":  # not installed, but imported from its sources
         try:
             with open(os.path.join(root_of(trl), "VERSION")) as file:
-                found["trl"] = file.read().strip()
+                version = file.read().strip()
         except OSError:
             pass
-    for module in transformers, accelerate, datasets:
-        found[module.__name__] = module.__version__
-    found |= dict(
-        python=platform.python_version(),
-        vectors=torch.backends.cpu.get_cpu_capability(),
-        threads=torch.get_num_threads(),
-    )
-    try:
-        with open("/proc/self/maps") as file:
-            libraries = {line.split()[-1] for line in file if "blas" in line or "blis" in line or "libmkl" in line}
-        found["blas"] = ", ".join(sorted({os.path.basename(os.path.realpath(path)) for path in libraries}))
-    except OSError:
-        pass
-    return found
+    return dict(**versions_of(transformers, accelerate, datasets), trl=version)
 
 
 class Enough(Exception):
@@ -119,25 +98,20 @@ class Clock:
         parts = dict(sampling=at["sampled"] - at["start"], scoring=at["scored"] - at["sampled"], epochs=now - at["scored"])
         self.updates.append(dict(all=now - at["start"], **parts))
         if len(self.updates) == UNCOUNTED:
-            self.machine, self.own, self.began = machine_seconds(), time.process_time(), now
+            self.others = Others()
         counted = [update["all"] for update in self.updates[UNCOUNTED:]]
         if len(counted) >= args.updates and sum(counted) >= args.seconds:
             raise Enough
         self.start()
 
     def result(self):
-        wall = time.perf_counter() - self.began
-        others = None
-        if self.machine is not None:
-            others = max(0.0, (machine_seconds() - self.machine - (time.process_time() - self.own)) / wall)
         counted = self.updates[UNCOUNTED:]
         medians = {part: statistics.median(update[part] for update in counted) for part in counted[0]}
         value = medians.pop("all")
         shares = {part: seconds / value for part, seconds in medians.items()}
         range_ = [min(u["all"] for u in counted), max(u["all"] for u in counted)]
-        return dict(
-            value=value, unit="s", iterations=len(counted), others=others, parts=medians, shares=shares, range=range_
-        )
+        answer = dict(value=value, unit="s", iterations=len(counted), others=self.others.cores())
+        return dict(**answer, parts=medians, shares=shares, range=range_)
 
 
 def tokenizer():
@@ -231,6 +205,7 @@ try:
     import transformers
     import trl
     from datasets import Dataset
+    from machine import Others, versions_of
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel, PreTrainedTokenizerFast
