@@ -1,6 +1,6 @@
 import type { Buffers, CompiledFunction, Engine, Parameters, Signature } from '@pavlov/tensor';
 import type { TransformerConfig } from './config';
-import { decodeStep } from './decode-step';
+import { decode } from './decode';
 import { changingWeights, int8Weights, parameterWeights, type StepWeights } from './step-weights';
 
 export interface DecoderShape {
@@ -63,7 +63,7 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
   ): Promise<CompiledFunction> =>
     engine.compile(
       ({ tokens, positions, temperature, uniforms, ...inputs }) =>
-        decodeStep({ inputs, maps: maps(inputs), tokens, positions, temperature, uniforms }, config),
+        decode({ inputs, maps: maps(inputs), tokens, positions, temperature, uniforms }, config),
       {
         ...signature,
         ...common(rows),

@@ -4,7 +4,7 @@ import type { Weights } from './forward';
 import { blockName } from './layout';
 import type { StepMaps } from './step-weights';
 
-export interface StepInput {
+export interface DecodeInput {
   /** What `maps` and the embeddings read, and the caches `pastK0`, `pastV0` …, [N, H, L, D]. */
   readonly inputs: Weights;
   readonly maps: StepMaps;
@@ -19,10 +19,11 @@ export interface StepInput {
 }
 
 /**
- * One token for each of N rows, or the first ones: the `probabilities` [N, V] of the next one, or a `Sample` of it; and the caches `presentK0` ….
+ * Reads a token of each of N rows, or whole prompts, and gives the `probabilities` [N, V] of the next one, or a `Sample` of it; and
+ * the caches `presentK0` ….
  */
-export function decodeStep(
-  { inputs, maps, tokens, positions, temperature, uniforms }: StepInput,
+export function decode(
+  { inputs, maps, tokens, positions, temperature, uniforms }: DecodeInput,
   { layers, width }: TransformerConfig,
 ): Record<string, tf.Tensor> {
   const [rows, length = 1] = tokens.shape;
