@@ -60,6 +60,9 @@ const opcodes = {
   blend256: { prefix: '66', map: '0F3A', opcode: 0x4a },
   maskedLoad256: { prefix: '66', map: '0F38', opcode: 0x2c },
   maskedStore256: { prefix: '66', map: '0F38', opcode: 0x2e },
+  dotBfloat16: { prefix: 'F3', map: '0F38', opcode: 0x52 },
+  toBfloat16: { prefix: 'F2', map: '0F38', opcode: 0x72 },
+  permuteWords: { prefix: '66', map: '0F38', opcode: 0x8d, wide: true },
 } as const satisfies Record<string, VectorOpcode>;
 
 /** Binary instructions, dst = a op b, and accumulating ones, dst = dst op (a, b). */
@@ -74,7 +77,7 @@ export type Bits = 128 | 256 | 512;
 export class Assembler {
   private readonly bytes: number[] = [];
   private readonly constants = new Map<number, Label>();
-  private readonly vectors: { readonly values: readonly number[]; readonly label: Label }[] = [];
+  private readonly vectors: { readonly bytes: Uint8Array; readonly label: Label }[] = [];
   /** Where lanes that are selected, then as many that are not, stand in memory. */
   private maskTable: Label | undefined;
   private readonly jumps: { readonly at: number; readonly target: Label }[] = [];
@@ -102,10 +105,10 @@ export class Assembler {
       for (let lane = 0; lane < this.lanes; lane++) this.emit(int32Bytes(bits));
     }
     this.constants.clear();
-    for (const { values, label } of this.vectors.splice(0)) {
+    for (const { bytes, label } of this.vectors.splice(0)) {
       this.align(4 * this.lanes);
       this.place(label);
-      this.emit([...new Uint8Array(Float32Array.from(values).buffer)]);
+      this.emit([...bytes]);
     }
     const code = Uint8Array.from(this.bytes);
     const view = new DataView(code.buffer);
@@ -329,6 +332,21 @@ export class Assembler {
     this.vector(opcodes.bytesToInts, { reg: target, rm: source, bits: this.bits });
   }
 
+  /** The lanes of `low`, then those of `high`, in 16 bits each, rounded to nearest; denormals become zero. AVX512_BF16. */
+  toBfloat16(target: Vec, low: Operand, high: Vec): void {
+    this.vector(opcodes.toBfloat16, { reg: target, second: high, rm: low, bits: 512 });
+  }
+
+  /** Adds to each lane the products of its two pairs of numbers in bfloat16. AVX512_BF16. */
+  dotBfloat16(target: Vec, a: Vec, b: Operand): void {
+    this.vector(opcodes.dotBfloat16, { reg: target, second: a, rm: b, bits: 512 });
+  }
+
+  /** Word i of `target` = word indices[i] of `source`. AVX-512. */
+  permuteWords(target: Vec, source: Vec, indices: Vec): void {
+    this.vector(opcodes.permuteWords, { reg: target, second: indices, rm: source, bits: 512 });
+  }
+
   shiftLeft(target: Vec, source: Vec, count: number): void {
     this.vector(opcodes.shiftInt, { reg: 6, second: target, rm: source, bits: this.bits, immediate: count });
   }
@@ -443,8 +461,17 @@ export class Assembler {
 
   /** A vector in memory that holds these values, one for each lane. */
   numbers(values: readonly number[]): Memory {
+    return this.bytesOf(Float32Array.from(values));
+  }
+
+  /** The same of whole numbers of 16 bits, two for each lane. */
+  words(values: readonly number[]): Memory {
+    return this.bytesOf(Uint16Array.from(values));
+  }
+
+  private bytesOf({ buffer }: Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>): Memory {
     const label: Label = {};
-    this.vectors.push({ values, label });
+    this.vectors.push({ bytes: new Uint8Array(buffer), label });
     return { base: 0, label };
   }
 

@@ -3,7 +3,7 @@ export * from './encoding';
 export { addressOf, callKernel, loadLibrary, placeCode, type ExecutableCode } from './executable';
 export { assembleKernel, loop, type ElementType, type Kernel, type Phase, type TensorPort } from './kernel';
 export { alignedSpace } from './memory';
-export { vectorExtensions } from './processor';
+export { computesBfloat16, vectorExtensions } from './processor';
 export { geluKernel, geluGradientKernel } from './kernels/gelu';
 export { selfAttentionKernel } from './kernels/self-attention';
 export { selfAttentionGradientKernel } from './kernels/self-attention-gradient';
@@ -18,7 +18,7 @@ export {
   type LogitsSpec,
 } from './kernels/token-logprobs';
 export { machineSweeps, placeSweeps, type AdamArrays, type AdamConstants, type Sweeps } from './sweeps';
-export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Tile } from './tile';
+export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Precision, type Tile } from './tile';
 export { gemmKernel } from './kernels/gemm';
 export { type GemmSpec } from './kernels/gemm-plan';
 export { packMatrixKernel, panelsOf, type MatrixSpec, type PanelsSpec } from './kernels/panels';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { vectorExtensions } from './processor';
+import { computesBfloat16, vectorExtensions } from './processor';
 
 /** What the system says of the first processor; empty where there is no such file. */
 function flags(): ReadonlySet<string> {
@@ -14,6 +14,10 @@ it('finds the extensions that Linux reports, so that no spec passes because it h
     ...(has('avx2', 'fma', 'avx512f', 'avx512dq', 'avx512bw', 'avx512vl') ? ['avx512'] : []),
     ...(has('avx2', 'fma') ? ['avx2'] : []),
   ]);
+});
+
+it('finds out, as Linux does, whether there is bfloat16', () => {
+  expect(computesBfloat16()).toBe(vectorExtensions().includes('avx512') && flags().has('avx512_bf16'));
 });
 
 it('looks once', () => {

@@ -3,13 +3,33 @@ import { type Assembler } from './assembler';
 import { r11, rcx, rdi, rsi, rsp, type VectorExtension } from './encoding';
 import { addressOf, callKernel, foreign, loadLibrary, placeCode } from './executable';
 import { assembleKernel, type Kernel, type TensorPort } from './kernel';
-import { vectorExtensions } from './processor';
+import { computesBfloat16, vectorExtensions } from './processor';
+import { type Precision } from './tile';
 
 /** Describes something for each vector extension of the machine. Where there is none, a skipped test says so. */
 export function describeExtensions(name: string, body: (extension: VectorExtension) => void): void {
   const extensions = vectorExtensions();
   if (extensions.length === 0) describe(name, () => it.skip('this machine has no vector extension', () => {}));
   for (const extension of extensions) describe(`${name}, ${extension}`, () => body(extension));
+}
+
+/** How kernels for an extension can multiply on this machine. */
+export const precisionsOf = (extension: VectorExtension): readonly Precision[] =>
+  extension === 'avx512' && computesBfloat16() ? ['float32', 'bfloat16'] : ['float32'];
+
+/** Describes something in bfloat16. Where the machine has none, a skipped test says so. */
+export function describeBfloat16(name: string, body: () => void): void {
+  describe(name, computesBfloat16() ? body : () => it.skip('this machine has no bfloat16', () => {}));
+}
+
+/** The nearest numbers of 16 bits, ties to even, as float32; finite ones only. Denormals become zero. */
+export function rounded(values: Float32Array, precision: Precision | undefined): Float32Array {
+  if (precision !== 'bfloat16') return values;
+  const words = new Uint32Array(values.slice().buffer).map((word) => {
+    if ((word & 0x7f800000) === 0) return word & 0x80000000;
+    return (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000;
+  });
+  return new Float32Array(words.buffer);
 }
 
 /** The same numbers every time, in (−1, 1) and none of them 0. */

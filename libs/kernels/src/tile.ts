@@ -5,6 +5,12 @@
 import { type Assembler } from './assembler';
 import { type Gpr, type Label, type Vec } from './encoding';
 
+/** How numbers are multiplied: as they are, or rounded to bfloat16. Sums are float32. */
+export type Precision = 'float32' | 'bfloat16';
+
+/** Terms of a sum that are one step along the depth. */
+export const termsOf = (precision: Precision | undefined): 1 | 2 => (precision === 'bfloat16' ? 2 : 1);
+
 /** A factor in memory; strides in bytes. */
 export interface Factor {
   /** Address of the first element; moves with the depth. */
@@ -18,11 +24,13 @@ export interface Tile {
   readonly rows: number;
   /** Vectors in a row of the result. */
   readonly vectors: number;
+  /** What factors hold: floats, or pairs along the depth of numbers in bfloat16, which are then one step. By default floats. */
+  readonly precision?: Precision;
   /** Its elements are read one by one. */
   readonly left: Factor & { readonly rowStride: number };
   /** Its rows along the depth are read as vectors; of signed bytes, if not of floats. */
   readonly right: Factor & { readonly bytes?: boolean };
-  /** Terms of each sum; where it is not known, a register that holds it, at least 1, and is 0 afterwards. */
+  /** Steps of each sum; where it is not known, a register that holds it, at least 1, and is 0 afterwards. */
   readonly depth: number | Gpr;
   readonly depthIn: 'code' | 'register';
   /** Counts, where `depth` is known. */
@@ -55,7 +63,7 @@ export function zeroSums(code: Assembler, { rows, vectors }: Pick<Tile, 'rows' |
   for (let sum = 0; sum < rows * vectors; sum++) code.zero(sum);
 }
 
-/** Terms in a round of the loop. */
+/** Steps in a round of the loop. */
 export const unrolled = 4;
 
 /** Adds left · right to the sums, in the order of the depth. Both bases end up behind the last element. */
@@ -101,7 +109,7 @@ function emitTouch(code: Assembler, { base, step, stepIn }: Touch): void {
 }
 
 function emitStep(code: Assembler, tile: Tile, step: number): void {
-  const { rows, vectors, left } = tile;
+  const { rows, vectors, left, precision } = tile;
   const rightAt = rows * vectors;
   const element = rightAt + vectors;
   const free = code.registers - (tile.mask !== undefined && code.extension === 'avx2' ? 1 : 0); // there the mask is in the last one
@@ -110,8 +118,11 @@ function emitStep(code: Assembler, tile: Tile, step: number): void {
     // Two registers in turn, where there are two.
     const broadcast = element + (element + 1 < free ? row % 2 : 0);
     code.broadcast(broadcast, { base: left.base, displacement: step * left.step + row * left.rowStride });
-    for (let vector = 0; vector < vectors; vector++)
-      code.op('fma231', sumAt(tile, row, vector), broadcast, rightAt + vector);
+    for (let vector = 0; vector < vectors; vector++) {
+      const sum = sumAt(tile, row, vector);
+      if (precision === 'bfloat16') code.dotBfloat16(sum, broadcast, rightAt + vector);
+      else code.op('fma231', sum, broadcast, rightAt + vector);
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import { type GemmSpec, type Plan, type Step } from './gemm-plan';
 import { emitTile } from './gemm-tile';
 import { unrolled } from '../tile';
 import { packColumns, packRows, repeat } from './packing';
+import { packColumnPairs, pairedRowBytes, PairingRows, packPairs, packRowPairs } from './packing-pairs';
 
 /** Places on the stack. */
 const slot = (nth: number): Memory => ({ base: rsp, displacement: 8 * nth });
@@ -25,16 +26,30 @@ export class GemmBlock {
     const { rows, columns, depth, transposeA, transposeB } = spec;
     this.strides = { a: 4 * (transposeA ? rows : depth), b: 4 * (transposeB ? depth : columns), c: 4 * columns };
     // Rows that lie multiples of a page apart fall on the same few places of the first-level cache.
-    this.packA = transposeA === true || this.strides.a % 4096 === 0;
-    const tileFloats = transposeA
-      ? Math.ceil(plan.tileRows / this.plan.lanes) * this.plan.lanes * plan.depths[0]
-      : plan.tileRows * (plan.depths[0] + 32);
-    this.tileBytes = this.packA ? Math.ceil((tileFloats * 4) / 64) * 64 : 0;
+    this.packA = this.inPairs || transposeA === true || this.strides.a % 4096 === 0;
+    const tileBytes = transposeA
+      ? Math.ceil(plan.tileRows / plan.lanes) * plan.lanes * this.stepsOf(plan.depths[0]) * 4
+      : plan.tileRows * this.packedRowBytes(plan.depths[0]);
+    this.tileBytes = this.packA ? Math.ceil(tileBytes / 64) * 64 : 0;
+  }
+
+  private get inPairs(): boolean {
+    return this.plan.terms === 2;
+  }
+
+  private stepsOf(depth: number): number {
+    return Math.ceil(depth / this.plan.terms);
+  }
+
+  /** Of A where it is not transposed. A line lies between rows, for they would be multiples of a page apart. */
+  private packedRowBytes(depth: number): number {
+    const { lanes } = this.plan;
+    return (this.inPairs ? pairedRowBytes(depth) : Math.ceil(depth / lanes) * lanes * 4) + 64;
   }
 
   get stack(): number {
     const { blockPanels, panel, depths } = this.plan;
-    return slotBytes + this.tileBytes + blockPanels * panel.vectors * this.plan.lanes * depths[0] * 4;
+    return slotBytes + this.tileBytes + blockPanels * panel.vectors * this.plan.lanes * this.stepsOf(depths[0]) * 4;
   }
 
   private get panelBytes(): number {
@@ -140,13 +155,14 @@ export class GemmBlock {
     const { transposeB } = this.spec;
     const { panel, lastPanel } = this.plan;
     const { b: stride } = this.strides;
+    const pack = this.packing;
     const packing = { source: rax, target: rsi, counter: rcx, scratch: rdx };
     code.lea(rsi, { base: rsp, displacement: slotBytes + this.tileBytes });
     code.mov(rbx, slots.b);
     if (transposeB) {
       counted(code, { counter: r13, count: slots.panels }, () => {
         code.mov(rax, rbx);
-        packColumns(code, { panel, depth, stride }, packing);
+        pack.columns(code, { panel, depth, stride }, packing);
         code.addImmediate(rbx, (this.panelBytes / 4) * stride);
       });
     } else {
@@ -155,16 +171,19 @@ export class GemmBlock {
     if (lastPanel)
       once(code, slots.lastPanel, () => {
         code.mov(rax, rbx);
-        (transposeB ? packColumns : packRows)(code, { panel: lastPanel, depth, stride }, packing);
+        (transposeB ? pack.columns : pack.rows)(code, { panel: lastPanel, depth, stride }, packing);
       });
   }
 
+  private get packing(): { rows: typeof packRows; columns: typeof packColumns } {
+    return this.inPairs ? { rows: packRowPairs, columns: packColumnPairs } : { rows: packRows, columns: packColumns };
+  }
+
   /**
-   * Copies row after row of B, as they lie in memory, to its place in each of the panels. Takes rbx to the panel behind, rsi to its
-   * place.
+   * Copies row after row of B, as they lie in memory, or pairs of rows, to their place in each of the panels. Takes rbx to the panel
+   * behind, rsi to its place.
    */
   private emitRowPacking(code: Assembler, depth: number): void {
-    const { vectors } = this.plan.panel;
     const [row, target] = [r8, r9];
     const done: Label = {};
     code.mov(row, rbx);
@@ -172,28 +191,54 @@ export class GemmBlock {
     code.mov(r13, slots.panels);
     code.compareImmediate(r13, 0);
     code.jumpIf('lessOrEqual', done);
-    repeat(code, { counter: rcx, times: depth }, () => {
+    const copy = this.inPairs ? this.copyingPairs(code) : this.copyingRows(code);
+    const emitSteps = (rows: number): void => {
       const next: Label = {};
       code.mov(rax, row);
       code.mov(rsi, target);
       code.mov(r13, slots.panels);
       code.place(next);
-      for (let vector = 0; vector < vectors; vector++) {
-        code.load(vector, { base: rax, displacement: vector * 4 * this.plan.lanes });
-        code.store({ base: rsi, displacement: vector * 4 * this.plan.lanes }, vector);
-      }
+      copy(rows);
       code.addImmediate(rax, this.panelBytes);
-      code.addImmediate(rsi, depth * this.panelBytes);
+      code.addImmediate(rsi, this.stepsOf(depth) * this.panelBytes);
       code.addImmediate(r13, -1);
       code.jumpIf('notEqual', next);
-      code.addImmediate(row, this.strides.b);
+      code.addImmediate(row, rows * this.strides.b);
       code.addImmediate(target, this.panelBytes);
-    });
+    };
+    const { terms } = this.plan;
+    repeat(code, { counter: rcx, times: Math.floor(depth / terms) }, () => emitSteps(terms));
+    if (depth % terms > 0) emitSteps(depth % terms);
     code.mov(r13, slots.panels);
     code.mulImmediate(rax, r13, this.panelBytes);
     code.addGpr(rbx, rax);
-    code.lea(rsi, { base: rsi, displacement: -(depth - 1) * this.panelBytes }); // the row before the last's end
+    code.lea(rsi, { base: rsi, displacement: -(this.stepsOf(depth) - 1) * this.panelBytes }); // the row before the last's end
     code.place(done);
+  }
+
+  /** A panel's part of a row of B, from rax to rsi. */
+  private copyingRows(code: Assembler): () => void {
+    return () => {
+      for (let vector = 0; vector < this.plan.panel.vectors; vector++) {
+        const displacement = vector * 4 * this.plan.lanes;
+        code.load(vector, { base: rax, displacement });
+        code.store({ base: rsi, displacement }, vector);
+      }
+    };
+  }
+
+  /** A panel's part of a pair of rows, of which the second may be missing. */
+  private copyingPairs(code: Assembler): (rows: number) => void {
+    const pairing = new PairingRows(code, 31);
+    return (rows) => {
+      for (let vector = 0; vector < this.plan.panel.vectors; vector++) {
+        const displacement = vector * 4 * this.plan.lanes;
+        if (rows === 2) code.load(vector, { base: rax, displacement: this.strides.b + displacement });
+        else code.zero(vector);
+        pairing.emit(vector, { base: rax, displacement }, vector);
+        code.store({ base: rsi, displacement }, vector);
+      }
+    };
   }
 
   /** All tiles of so many rows of A, from r8 on; those of C begin at r10. */
@@ -206,10 +251,11 @@ export class GemmBlock {
     let touches: number | undefined;
     if (this.spec.transposeA) {
       // The next tile's rows, of each the last line: the first one is this tile's, too.
-      touches = Math.min(unrolled, Math.ceil(unrolled / this.plan.blockPanels));
+      const lines = unrolled * this.plan.terms; // that a round of the loop takes
+      touches = Math.min(unrolled, Math.ceil(lines / this.plan.blockPanels));
       code.lea(r9, { base: r8, displacement: 4 * (2 * rows - 1) });
       code.movImmediate(rbx, this.strides.a);
-      code.movImmediate(r11, Math.ceil(unrolled / touches));
+      code.movImmediate(r11, Math.ceil(lines / touches));
     }
     counted(code, { counter: r13, count: slots.panels }, () => {
       emitTile(code, this.spec, { ...step, rows, panel, left, touches });
@@ -237,17 +283,19 @@ export class GemmBlock {
     code.lea(r12, { base: rsp, displacement: slotBytes });
     code.mov(rax, r8);
     code.mov(rsi, r12);
+    const packing = { source: rax, target: rsi, counter: rcx, scratch: rdx };
     if (this.spec.transposeA) {
       // Rows of a tile lie side by side: each store overwrites what the one before had too much.
       const vectors = Math.ceil(rows / lanes);
-      packRows(
-        code,
-        { panel: { vectors, last: rows - (vectors - 1) * lanes }, depth, stride: this.strides.a },
-        { source: rax, target: rsi, counter: rcx, scratch: rdx },
-      );
+      const panel = { vectors, last: rows - (vectors - 1) * lanes };
+      this.packing.rows(code, { panel, depth, stride: this.strides.a }, packing);
       return { step: vectors * lanes * 4, rowStride: 4 };
     }
-    const rowStride = (Math.ceil(depth / lanes) * lanes + 16) * 4;
+    const rowStride = this.packedRowBytes(depth);
+    if (this.inPairs) {
+      packPairs(code, { rows, depth, stride: this.strides.a, rowStride }, packing);
+      return { step: 4, rowStride };
+    }
     const copy = (load: (register: number, from: Memory) => void): void => {
       for (let row = 0; row < rows; row++) {
         load(row % 8, { base: rax, displacement: row * this.strides.a });

@@ -1,6 +1,6 @@
 /** How a matrix product is cut into blocks, panels, tiles and steps. */
 import { type VectorExtension } from '../encoding';
-import { mostRows } from '../tile';
+import { mostRows, type Precision, termsOf } from '../tile';
 import { type Panel } from './packing';
 
 export interface GemmSpec {
@@ -15,6 +15,8 @@ export interface GemmSpec {
   readonly transposeB?: boolean;
   /** Whether b [columns] is added to every row. */
   readonly bias?: boolean;
+  /** Of the factors, not of the sums; by default float32. 'bfloat16' takes AVX512_BF16. */
+  readonly precision?: Precision;
   /** Threads that there are: blocks are so many that all have work. Results do not depend on it. */
   readonly threads: number;
 }
@@ -27,6 +29,8 @@ const mostDepth = 512;
 
 export interface Plan {
   readonly lanes: number;
+  /** Terms of a sum that a step of a tile takes. */
+  readonly terms: 1 | 2;
   /** Rows of a tile, of a block, and of the last tile where it is smaller (else 0). */
   readonly tileRows: number;
   readonly lastRows: number;
@@ -43,7 +47,11 @@ export interface Plan {
   readonly depths: readonly number[];
 }
 
-export function planOf(extension: VectorExtension, { rows, columns, depth, threads, transposeA }: GemmSpec): Plan {
+export function planOf(
+  extension: VectorExtension,
+  { rows, columns, depth, precision, threads, transposeA }: GemmSpec,
+): Plan {
+  const terms = termsOf(precision);
   const lanes = extension === 'avx512' ? 16 : 8;
   const registers = extension === 'avx512' ? 32 : 16;
   const vectors = Math.min(panelVectors, Math.ceil(columns / lanes));
@@ -56,11 +64,11 @@ export function planOf(extension: VectorExtension, { rows, columns, depth, threa
   const lastVectors = Math.ceil(rest / lanes);
   const allPanels = panels + (rest > 0 ? 1 : 0);
   const steps = Math.ceil(depth / mostDepth);
-  const stepDepth = Math.ceil(depth / steps / 16) * 16;
+  const stepDepth = Math.ceil(depth / steps / (16 * terms)) * 16 * terms;
   const depths = Array.from({ length: Math.ceil(depth / stepDepth) }, (_, i) =>
     Math.min(stepDepth, depth - i * stepDepth),
   );
-  const mostPanels = Math.max(1, Math.floor(packedBytes / (depths[0] * width * 4)));
+  const mostPanels = Math.max(1, Math.floor(packedBytes / (depths[0] * width * (4 / terms))));
   const allTiles = Math.ceil(rows / tileRows);
   // Each block of columns lays A out anew where that is needed, each block of rows B: the cheaper cut comes first.
   const cutRows = transposeA && threads * columns + rows < threads * rows + columns;
@@ -71,6 +79,7 @@ export function planOf(extension: VectorExtension, { rows, columns, depth, threa
   const blockTiles = Math.ceil(allTiles / rowBlocks);
   return {
     lanes,
+    terms,
     tileRows,
     lastRows: rows % tileRows,
     tiles,

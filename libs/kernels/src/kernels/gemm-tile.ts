@@ -1,14 +1,14 @@
 /** One tile of a matrix product. */
 import { type Assembler } from '../assembler';
 import { type Memory, r12, r15, r9, rax, rbx, rcx, rdi, rdx, rsi } from '../encoding';
-import { emitProduct, sumAt, zeroSums } from '../tile';
+import { emitProduct, sumAt, termsOf, zeroSums } from '../tile';
 import { type GemmSpec, type Step } from './gemm-plan';
 import { type Panel } from './packing';
 
 export interface GemmTile extends Step {
   readonly rows: number;
   readonly panel: Panel;
-  /** How the rows of A lie: bytes from one number along the depth to the next, and from row to row. */
+  /** How the rows of A lie: bytes from one number or pair along the depth to the next, and from row to row. */
   readonly left: { readonly step: number; readonly rowStride: number };
   /** Lines of the next tile's rows that are fetched in each round, from r9 on and rbx apart. */
   readonly touches?: number;
@@ -52,7 +52,8 @@ export function emitTile(
     vectors,
     left: { base: rdx, ...left },
     right: { base: rsi, step: vectors * vectorBytes },
-    depth,
+    precision: spec.precision,
+    depth: Math.ceil(depth / termsOf(spec.precision)),
     depthIn: 'code',
     counter: rcx,
     ...(touches && { touch: { base: r9, step: rbx, stepIn: 'register', lines: touches } }),

@@ -1,5 +1,7 @@
 import { installMatchers, tolerances } from '@pavlov/testing';
-import { describeExtensions, noise, runKernel, sameBits } from '../spec-support';
+import { describeExtensions, noise, precisionsOf, rounded, runKernel, sameBits } from '../spec-support';
+import { type VectorExtension } from '../encoding';
+import { type Precision } from '../tile';
 import { gemmKernel } from './gemm';
 import { type GemmSpec } from './gemm-plan';
 
@@ -8,7 +10,7 @@ installMatchers();
 type Shape = Pick<GemmSpec, 'rows' | 'columns' | 'depth'>;
 
 /** What is less than a tile, a panel or a step along the depth; as much; and more, with a rest. */
-const shapes: Shape[] = [[1, 1, 1], [3, 5, 7], [14, 32, 16], [15, 33, 17], [28, 64, 128], [40, 96, 520], [17, 130, 1100], [64, 300, 33], [13, 40, 512], [5, 600, 70], [100, 17, 700], [30, 16, 8], [9, 48, 1024]].map(([rows, columns, depth]) => ({ rows, columns, depth })); // prettier-ignore
+const shapes: Shape[] = [[1, 1, 1], [3, 5, 7], [14, 32, 16], [15, 33, 17], [28, 64, 128], [40, 96, 520], [17, 130, 1100], [64, 300, 33], [13, 40, 512], [5, 600, 70], [100, 17, 700], [30, 16, 8], [9, 48, 1024], [31, 70, 1055]].map(([rows, columns, depth]) => ({ rows, columns, depth })); // prettier-ignore
 
 interface Flags {
   readonly transposeA: boolean;
@@ -38,13 +40,20 @@ function truth(
   }); // prettier-ignore
 }
 
-describeExtensions('gemm', (extension) => {
+const describePrecisions = (body: (extension: VectorExtension, precision: Precision) => void): void =>
+  describeExtensions('gemm', (extension) => {
+    for (const precision of precisionsOf(extension)) describe(precision, () => body(extension, precision));
+  });
+
+describePrecisions((extension, precision) => {
   it.each(shapes)('[$rows, $depth] · [$depth, $columns], to the same bits for any number of threads', (shape) => {
     for (const [nth, flag] of flags.entries()) {
-      const spec = { ...shape, ...flag, bias: (shape.rows + nth) % 2 === 0 };
+      const spec = { ...shape, ...flag, precision, bias: (shape.rows + nth) % 2 === 0 };
       const given = operands(spec);
       const [c] = runKernel(gemmKernel(extension, { ...spec, threads: 1 }), given);
-      expect(c).toBeAllClose(truth(spec, given), tolerances.composed);
+      const [a, b, bias] = given;
+      const factors = [a, b].map((factor) => rounded(factor, precision));
+      expect(c).toBeAllClose(truth(spec, [...factors, bias]), tolerances.composed);
       for (const threads of [2, 5]) {
         const others = runKernel(gemmKernel(extension, { ...spec, threads }), given, { order: 'from last' });
         expect(sameBits(others, [c])).toBe(true);
@@ -53,7 +62,7 @@ describeExtensions('gemm', (extension) => {
   });
 
   it('lets NaN and infinity reach what they are part of, and nothing else', () => {
-    const spec = { rows: 20, columns: 40, depth: 30, transposeA: false, transposeB: false, bias: false };
+    const spec = { rows: 20, columns: 40, depth: 30, precision, transposeA: false, transposeB: false, bias: false };
     const [a, b] = operands(spec);
     a[3 * 30 + 29] = NaN;
     a[7 * 30] = Infinity;

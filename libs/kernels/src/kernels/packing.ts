@@ -10,7 +10,7 @@ export interface Panel {
   readonly last: number;
 }
 
-interface Packing {
+export interface Packing {
   readonly source: Gpr;
   readonly target: Gpr;
   /** Counts. */
@@ -20,9 +20,9 @@ interface Packing {
 }
 
 /** The mask, or with AVX2 the register, that packing uses. */
-const packingMask = (code: Assembler): number => (code.extension === 'avx512' ? 7 : code.registers - 1);
+export const packingMask = (code: Assembler): number => (code.extension === 'avx512' ? 7 : code.registers - 1);
 
-interface PanelSource {
+export interface PanelSource {
   readonly panel: Panel;
   readonly depth: number;
   /** Bytes from one row in memory to the next. */
