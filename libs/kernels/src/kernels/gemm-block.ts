@@ -4,8 +4,8 @@ import { type Gpr, type Label, type Memory, r10, r11, r12, r13, r14, r15, r8, r9
 import { type GemmSpec, type Plan, type Step } from './gemm-plan';
 import { emitTile } from './gemm-tile';
 import { unrolled } from '../tile';
-import { packColumns, packRows, repeat } from './packing';
-import { packColumnPairs, pairedRowBytes, PairingRows, packPairs, packRowPairs } from './packing-pairs';
+import { type Layout, repeat } from './packing';
+import { layoutOf } from './packing-pairs';
 
 /** Places on the stack. */
 const slot = (nth: number): Memory => ({ base: rsp, displacement: 8 * nth });
@@ -16,6 +16,7 @@ const slotBytes = 128;
 export class GemmBlock {
   /** Bytes of a row of A, B and C in memory. */
   private readonly strides: { readonly a: number; readonly b: number; readonly c: number };
+  private readonly layout: Layout;
   private readonly packA: boolean;
   private readonly tileBytes: number;
 
@@ -25,26 +26,22 @@ export class GemmBlock {
   ) {
     const { rows, columns, depth, transposeA, transposeB } = spec;
     this.strides = { a: 4 * (transposeA ? rows : depth), b: 4 * (transposeB ? depth : columns), c: 4 * columns };
+    this.layout = layoutOf(spec.precision);
     // Rows that lie multiples of a page apart fall on the same few places of the first-level cache.
-    this.packA = this.inPairs || transposeA === true || this.strides.a % 4096 === 0;
+    this.packA = this.layout.terms > 1 || transposeA === true || this.strides.a % 4096 === 0;
     const tileBytes = transposeA
       ? Math.ceil(plan.tileRows / plan.lanes) * plan.lanes * this.stepsOf(plan.depths[0]) * 4
       : plan.tileRows * this.packedRowBytes(plan.depths[0]);
     this.tileBytes = this.packA ? Math.ceil(tileBytes / 64) * 64 : 0;
   }
 
-  private get inPairs(): boolean {
-    return this.plan.terms === 2;
-  }
-
   private stepsOf(depth: number): number {
-    return Math.ceil(depth / this.plan.terms);
+    return Math.ceil(depth / this.layout.terms);
   }
 
   /** Of A where it is not transposed. A line lies between rows, for they would be multiples of a page apart. */
   private packedRowBytes(depth: number): number {
-    const { lanes } = this.plan;
-    return (this.inPairs ? pairedRowBytes(depth) : Math.ceil(depth / lanes) * lanes * 4) + 64;
+    return this.layout.rowBytes(this.plan, depth) + 64;
   }
 
   get stack(): number {
@@ -155,14 +152,13 @@ export class GemmBlock {
     const { transposeB } = this.spec;
     const { panel, lastPanel } = this.plan;
     const { b: stride } = this.strides;
-    const pack = this.packing;
     const packing = { source: rax, target: rsi, counter: rcx, scratch: rdx };
     code.lea(rsi, { base: rsp, displacement: slotBytes + this.tileBytes });
     code.mov(rbx, slots.b);
     if (transposeB) {
       counted(code, { counter: r13, count: slots.panels }, () => {
         code.mov(rax, rbx);
-        pack.columns(code, { panel, depth, stride }, packing);
+        this.layout.columns(code, { panel, depth, stride }, packing);
         code.addImmediate(rbx, (this.panelBytes / 4) * stride);
       });
     } else {
@@ -171,12 +167,8 @@ export class GemmBlock {
     if (lastPanel)
       once(code, slots.lastPanel, () => {
         code.mov(rax, rbx);
-        (transposeB ? pack.columns : pack.rows)(code, { panel: lastPanel, depth, stride }, packing);
+        (transposeB ? this.layout.columns : this.layout.rows)(code, { panel: lastPanel, depth, stride }, packing);
       });
-  }
-
-  private get packing(): { rows: typeof packRows; columns: typeof packColumns } {
-    return this.inPairs ? { rows: packRowPairs, columns: packColumnPairs } : { rows: packRows, columns: packColumns };
   }
 
   /**
@@ -191,7 +183,9 @@ export class GemmBlock {
     code.mov(r13, slots.panels);
     code.compareImmediate(r13, 0);
     code.jumpIf('lessOrEqual', done);
-    const copy = this.inPairs ? this.copyingPairs(code) : this.copyingRows(code);
+    const { terms, across } = this.layout;
+    const { vectors } = this.plan.panel;
+    const copy = across(code, { source: rax, target: rsi, vectors, stride: this.strides.b });
     const emitSteps = (rows: number): void => {
       const next: Label = {};
       code.mov(rax, row);
@@ -206,7 +200,6 @@ export class GemmBlock {
       code.addImmediate(row, rows * this.strides.b);
       code.addImmediate(target, this.panelBytes);
     };
-    const { terms } = this.plan;
     repeat(code, { counter: rcx, times: Math.floor(depth / terms) }, () => emitSteps(terms));
     if (depth % terms > 0) emitSteps(depth % terms);
     code.mov(r13, slots.panels);
@@ -214,31 +207,6 @@ export class GemmBlock {
     code.addGpr(rbx, rax);
     code.lea(rsi, { base: rsi, displacement: -(this.stepsOf(depth) - 1) * this.panelBytes }); // the row before the last's end
     code.place(done);
-  }
-
-  /** A panel's part of a row of B, from rax to rsi. */
-  private copyingRows(code: Assembler): () => void {
-    return () => {
-      for (let vector = 0; vector < this.plan.panel.vectors; vector++) {
-        const displacement = vector * 4 * this.plan.lanes;
-        code.load(vector, { base: rax, displacement });
-        code.store({ base: rsi, displacement }, vector);
-      }
-    };
-  }
-
-  /** A panel's part of a pair of rows, of which the second may be missing. */
-  private copyingPairs(code: Assembler): (rows: number) => void {
-    const pairing = new PairingRows(code, 31);
-    return (rows) => {
-      for (let vector = 0; vector < this.plan.panel.vectors; vector++) {
-        const displacement = vector * 4 * this.plan.lanes;
-        if (rows === 2) code.load(vector, { base: rax, displacement: this.strides.b + displacement });
-        else code.zero(vector);
-        pairing.emit(vector, { base: rax, displacement }, vector);
-        code.store({ base: rsi, displacement }, vector);
-      }
-    };
   }
 
   /** All tiles of so many rows of A, from r8 on; those of C begin at r10. */
@@ -251,7 +219,7 @@ export class GemmBlock {
     let touches: number | undefined;
     if (this.spec.transposeA) {
       // The next tile's rows, of each the last line: the first one is this tile's, too.
-      const lines = unrolled * this.plan.terms; // that a round of the loop takes
+      const lines = unrolled * this.layout.terms; // that a round of the loop takes
       touches = Math.min(unrolled, Math.ceil(lines / this.plan.blockPanels));
       code.lea(r9, { base: r8, displacement: 4 * (2 * rows - 1) });
       code.movImmediate(rbx, this.strides.a);
@@ -288,30 +256,11 @@ export class GemmBlock {
       // Rows of a tile lie side by side: each store overwrites what the one before had too much.
       const vectors = Math.ceil(rows / lanes);
       const panel = { vectors, last: rows - (vectors - 1) * lanes };
-      this.packing.rows(code, { panel, depth, stride: this.strides.a }, packing);
+      this.layout.rows(code, { panel, depth, stride: this.strides.a }, packing);
       return { step: vectors * lanes * 4, rowStride: 4 };
     }
     const rowStride = this.packedRowBytes(depth);
-    if (this.inPairs) {
-      packPairs(code, { rows, depth, stride: this.strides.a, rowStride }, packing);
-      return { step: 4, rowStride };
-    }
-    const copy = (load: (register: number, from: Memory) => void): void => {
-      for (let row = 0; row < rows; row++) {
-        load(row % 8, { base: rax, displacement: row * this.strides.a });
-        code.store({ base: rsi, displacement: row * rowStride }, row % 8);
-      }
-    };
-    repeat(code, { counter: rcx, times: Math.floor(depth / lanes) }, () => {
-      copy((register, from) => code.load(register, from));
-      code.addImmediate(rax, 4 * lanes);
-      code.addImmediate(rsi, 4 * lanes);
-    });
-    if (depth % lanes > 0) {
-      const mask = code.extension === 'avx512' ? 1 : code.registers - 1;
-      code.setMask(mask, depth % lanes, rcx);
-      copy((register, from) => code.loadMasked(register, from, mask));
-    }
+    this.layout.along(code, { rows, depth, stride: this.strides.a, rowStride }, packing);
     return { step: 4, rowStride };
   }
 }

@@ -29,8 +29,6 @@ const mostDepth = 512;
 
 export interface Plan {
   readonly lanes: number;
-  /** Terms of a sum that a step of a tile takes. */
-  readonly terms: 1 | 2;
   /** Rows of a tile, of a block, and of the last tile where it is smaller (else 0). */
   readonly tileRows: number;
   readonly lastRows: number;
@@ -79,7 +77,6 @@ export function planOf(
   const blockTiles = Math.ceil(allTiles / rowBlocks);
   return {
     lanes,
-    terms,
     tileRows,
     lastRows: rows % tileRows,
     tiles,

@@ -1,6 +1,15 @@
 import { installMatchers, tolerances } from '@pavlov/testing';
 import { type VectorExtension } from '../encoding';
-import { describeExtensions, noise, runKernel, sameBits } from '../spec-support';
+import {
+  describeBfloat16,
+  describeExtensions,
+  noise,
+  precisionsOf,
+  rounded,
+  runKernel,
+  sameBits,
+} from '../spec-support';
+import { type Precision } from '../tile';
 import { linearRowsKernel } from './linear-rows';
 import { packMatrixKernel, panelsOf } from './panels';
 
@@ -32,22 +41,55 @@ describeExtensions('panels', (extension) => {
   });
 }); // prettier-ignore
 
-describeExtensions('linear maps of few rows', (extension) => {
-  const shapes = [[1, 1, 1], [2, 70, 33], [8, 384, 128], [16, 200, 64], [33, 130, 50], [15, 33, 17], [28, 100, 64]]; // prettier-ignore
+const describePrecisions = (name: string, body: (extension: VectorExtension, precision: Precision) => void): void =>
+  describeExtensions(name, (extension) => {
+    for (const precision of precisionsOf(extension)) describe(precision, () => body(extension, precision));
+  });
+
+describeBfloat16('panels in bfloat16', () => {
+  it.each([1, 15, 16, 17, 32, 83])(
+    'hold pairs along the depth of %i columns, zeros where there is nothing',
+    (outputs) => {
+      const inputs = 35;
+      const w = rounded(noise(inputs * outputs), 'bfloat16'); // [inputs, outputs]
+      const transposed = w.map((_, i) => w[(i % inputs) * outputs + Math.floor(i / inputs)]);
+      const expected: number[] = [];
+      for (let first = 0; first < outputs; first += 32) {
+        const width = Math.ceil(Math.min(32, outputs - first) / 16) * 16;
+        for (let input = 0; input < inputs; input += 2)
+          for (let column = first; column < first + width; column++)
+            for (const row of [input, input + 1])
+              expected.push(column < outputs && row < inputs ? w[row * outputs + column] : 0);
+      }
+      for (const order of orders) {
+        const kernel = packMatrixKernel('avx512', { inputs, outputs, order, precision: 'bfloat16' });
+        const given = order === 'inputs first' ? w : transposed;
+        const [panels] = runKernel(kernel, [given], { order: 'from last' });
+        const halves = new Uint16Array(panels.slice().buffer);
+        expect([...new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer)]).toEqual(expected);
+      }
+    },
+  );
+});
+
+describePrecisions('linear maps of few rows', (extension, precision) => {
+  const shapes = [[1, 1, 1], [2, 70, 33], [8, 384, 128], [16, 200, 64], [33, 130, 50], [15, 33, 17], [28, 100, 64], [100, 40, 2500]]; // prettier-ignore
   it.each(shapes)('%i rows, %i outputs, %i inputs', (rows, outputs, inputs) => {
-    const [x, w, b, r] = [rows * inputs, inputs * outputs, outputs, rows * outputs].map((size, i) =>
+    const [wide, w, b, r] = [rows * inputs, inputs * outputs, outputs, rows * outputs].map((size, i) =>
       noise(size, i + 1),
     );
-    const [panels] = runKernel(packMatrixKernel(extension, { inputs, outputs, order: 'inputs first' }), [w]);
+    const x = wide.map((value) => value / Math.sqrt(inputs));
+    const [panels] = runKernel(packMatrixKernel(extension, { inputs, outputs, order: 'inputs first', precision }), [w]);
+    const [xFactor, wFactor] = [x, w].map((factor) => rounded(factor, precision));
     const linear = Array.from({ length: rows * outputs }, (_, i) => {
       const [row, output] = [Math.floor(i / outputs), i % outputs];
       let sum = b[output];
-      for (let k = 0; k < inputs; k++) sum += x[row * inputs + k] * w[k * outputs + output];
+      for (let k = 0; k < inputs; k++) sum += xFactor[row * inputs + k] * wFactor[k * outputs + output];
       return sum;
     });
     for (const activation of [undefined, 'gelu'] as const) {
       for (const residual of [false, true]) {
-        const spec = { rows, inputs, outputs, activation, residual };
+        const spec = { rows, inputs, outputs, precision, activation, residual };
         const given = [x, panels, b, ...(residual ? [r] : [])];
         const [y] = runKernel(linearRowsKernel(extension, { ...spec, threads: 1 }), given);
         const expected = linear.map((value, i) => (activation ? gelu(value) : value) + (residual ? r[i] : 0));
@@ -63,9 +105,9 @@ describeExtensions('linear maps of few rows', (extension) => {
   it('a row does not depend on the rows beside it', () => {
     const [inputs, outputs, most] = [40, 70, 30];
     const [x, w, b] = [most * inputs, inputs * outputs, outputs].map((size, i) => noise(size, i + 1));
-    const [panels] = runKernel(packMatrixKernel(extension, { inputs, outputs, order: 'inputs first' }), [w]);
+    const [panels] = runKernel(packMatrixKernel(extension, { inputs, outputs, order: 'inputs first', precision }), [w]);
     const of = (rows: number) =>
-      runKernel(linearRowsKernel(extension, { rows, inputs, outputs, threads: 2 }), [x.subarray(0, rows * inputs), panels, b])[0]; // prettier-ignore
+      runKernel(linearRowsKernel(extension, { rows, inputs, outputs, precision, threads: 2 }), [x.subarray(0, rows * inputs), panels, b])[0]; // prettier-ignore
     const all = of(most);
     for (const rows of [1, 2, 7, 13, 29]) expect(of(rows)).toEqual(all.subarray(0, rows * outputs));
   });

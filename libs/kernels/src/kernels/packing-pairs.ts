@@ -1,11 +1,12 @@
 /**
  * Factors laid out in bfloat16, in pairs along the depth: a word of 32 bits has two numbers that are multiplied and added in one step
- * (`Assembler.dotBfloat16`). A missing last one is zero. As packing.ts does it for floats.
+ * (`Assembler.dotBfloat16`). A missing last one is zero. See packing.ts for floats.
  */
 import { type Assembler } from '../assembler';
 import { type Gpr, type Memory, type Vec } from '../encoding';
 import { emitTranspose } from '../transpose';
-import { type Packing, packingMask, type PanelSource, repeat } from './packing';
+import { type Precision } from '../tile';
+import { floats, type Layout, type Packing, packingMask, type PanelSource, repeat, type RowsSource } from './packing';
 
 /** Bytes of what becomes one vector of pairs. */
 const sourceBytes = 128;
@@ -14,7 +15,7 @@ const vectorBytes = 64;
 const lanes = 16;
 
 /** Makes pairs of two rows, lane by lane. */
-export class PairingRows {
+class PairingRows {
   private static readonly order = Array.from({ length: 2 * lanes }, (_, i) => (i % 2) * lanes + Math.floor(i / 2));
 
   /** `indices` is a register that stays as it is while rows are paired. */
@@ -32,8 +33,7 @@ export class PairingRows {
   }
 }
 
-/** Copies pairs of rows along the depth; `source` moves on by `depth` rows, `target` by as many vectors as the pairs take. */
-export function packRowPairs(
+function packRowPairs(
   code: Assembler,
   { panel, depth, stride }: PanelSource,
   { source, target, counter, scratch }: Packing,
@@ -66,11 +66,7 @@ export function packRowPairs(
   copy(Math.ceil((depth % 4) / 2), depth % 4);
 }
 
-/**
- * Transposes: memory has the panel's columns as rows, `stride` bytes apart. `target` moves on by as many vectors as the pairs take,
- * `source` by `depth` numbers.
- */
-export function packColumnPairs(
+function packColumnPairs(
   code: Assembler,
   { panel, depth, stride }: PanelSource,
   { source, target, counter, scratch }: Packing,
@@ -78,10 +74,10 @@ export function packColumnPairs(
   const { vectors, last } = panel;
   const square = (vector: number, terms: number): void => {
     const present = vector === vectors - 1 ? last : lanes;
-    const pairs = pairsAlongRows(code, terms, scratch);
+    const pair = pairsAlongRows(code, terms, scratch);
     for (let row = 0; row < lanes; row++) {
       if (row >= present) code.zero(row);
-      else pairs(row, { base: source, displacement: (vector * lanes + row) * stride }, row + lanes);
+      else pair(row, { base: source, displacement: (vector * lanes + row) * stride }, row + lanes);
     }
     const columns = emitTranspose(code);
     for (let pair = 0; pair < Math.ceil(terms / 2); pair++)
@@ -119,20 +115,16 @@ function pairsAlongRows(
   };
 }
 
-/** Bytes of a row of so many numbers as pairs, in whole vectors. */
-export const pairedRowBytes = (terms: number): number => Math.ceil(terms / (2 * lanes)) * vectorBytes;
-
-/** Rows that lie `stride` bytes apart, their numbers side by side, as rows of pairs, `rowStride` bytes apart. Changes both registers. */
-export function packPairs(
+function packPairs(
   code: Assembler,
-  { rows, depth, stride, rowStride }: { rows: number; depth: number; stride: number; rowStride: number },
+  { rows, depth, stride, rowStride }: RowsSource,
   { source, target, counter, scratch }: Packing,
 ): void {
   const copy = (terms: number): void => {
-    const pairs = pairsAlongRows(code, terms, scratch);
+    const pair = pairsAlongRows(code, terms, scratch);
     for (let row = 0; row < rows; row++) {
       const register = 2 * (row % 16);
-      pairs(register, { base: source, displacement: row * stride }, register + 1);
+      pair(register, { base: source, displacement: row * stride }, register + 1);
       code.store({ base: target, displacement: row * rowStride }, register);
     }
   };
@@ -143,3 +135,26 @@ export function packPairs(
   });
   if (depth % (2 * lanes) > 0) copy(depth % (2 * lanes));
 }
+
+export const pairs: Layout = {
+  terms: 2,
+  rows: packRowPairs,
+  columns: packColumnPairs,
+  along: packPairs,
+  rowBytes: (_, depth) => Math.ceil(depth / (2 * lanes)) * vectorBytes,
+  across(code, { source, target, vectors, stride }) {
+    const pairing = new PairingRows(code, code.registers - 1);
+    return (rows) => {
+      for (let vector = 0; vector < vectors; vector++) {
+        const displacement = vector * vectorBytes;
+        if (rows === 2) code.load(vector, { base: source, displacement: stride + displacement });
+        else code.zero(vector);
+        pairing.emit(vector, { base: source, displacement }, vector);
+        code.store({ base: target, displacement }, vector);
+      }
+    };
+  },
+};
+
+/** How factors of a precision are laid out. */
+export const layoutOf = (precision: Precision | undefined): Layout => (precision === 'bfloat16' ? pairs : floats);

@@ -1,6 +1,6 @@
-/** Factors of a product laid out as the inner loop reads them: in the order of the depth, without gaps. */
+/** Factors of a product laid out as the inner loop reads them: in the order of the depth, without gaps. Here as floats. */
 import { type Assembler } from '../assembler';
-import { type Gpr, type Label } from '../encoding';
+import { type Gpr, type Label, type Memory } from '../encoding';
 import { emitTranspose } from '../transpose';
 
 /** Columns of the right factor, `vectors` of them wide, of which the last vector has `last` columns. */
@@ -19,6 +19,39 @@ export interface Packing {
   readonly scratch: Gpr;
 }
 
+export interface RowsSource {
+  readonly rows: number;
+  readonly depth: number;
+  /** Bytes from one row in memory to the next, and in what they become. */
+  readonly stride: number;
+  readonly rowStride: number;
+}
+
+/** How numbers are laid out: as floats, or rounded to bfloat16 in pairs along the depth. */
+export interface Layout {
+  /** Along the depth, numbers of a word of 4 bytes. */
+  readonly terms: 1 | 2;
+  /** Copies rows along the depth; `source` moves on by `depth` rows, `target` by the panel's. */
+  readonly rows: (code: Assembler, source: PanelSource, registers: Packing) => void;
+  /**
+   * Transposes: memory has the panel's columns as rows, `stride` bytes apart. `target` moves on by the panel's rows, `source` by
+   * `depth` numbers.
+   */
+  readonly columns: (code: Assembler, source: PanelSource, registers: Packing) => void;
+  /** Copies rows whose numbers lie side by side. Changes both registers. */
+  readonly along: (code: Assembler, source: RowsSource, registers: Packing) => void;
+  /** Bytes that a row of so many numbers takes there, in whole vectors. */
+  readonly rowBytes: (code: { readonly lanes: number }, depth: number) => number;
+  /**
+   * Emits copying `vectors` vectors of a row, or a pair of rows `stride` apart of which the second may be missing, as often as the
+   * function that it gives is called: with the number of rows that there are. Uses the first vector registers and the last.
+   */
+  readonly across: (
+    code: Assembler,
+    part: { readonly source: Gpr; readonly target: Gpr; readonly vectors: number; readonly stride: number },
+  ) => (rows: number) => void;
+}
+
 /** The mask, or with AVX2 the register, that packing uses. */
 export const packingMask = (code: Assembler): number => (code.extension === 'avx512' ? 7 : code.registers - 1);
 
@@ -29,8 +62,7 @@ export interface PanelSource {
   readonly stride: number;
 }
 
-/** Copies rows along the depth; both registers move on by `depth` rows. */
-export function packRows(
+function packRows(
   code: Assembler,
   { panel, depth, stride }: PanelSource,
   { source, target, counter, scratch }: Packing,
@@ -57,11 +89,7 @@ export function packRows(
   copy(depth % 4);
 }
 
-/**
- * Transposes: memory has the panel's columns as rows, `stride` bytes apart. `target` moves on by `depth` rows of the panel,
- * `source` by `depth` numbers.
- */
-export function packColumns(
+function packColumns(
   code: Assembler,
   { panel, depth, stride }: PanelSource,
   { source, target, counter, scratch }: Packing,
@@ -91,6 +119,46 @@ export function packColumns(
   repeat(code, { counter, times: Math.floor(depth / lanes) }, () => squares(lanes));
   if (depth % lanes > 0) squares(depth % lanes);
 }
+
+function packAlong(
+  code: Assembler,
+  { rows, depth, stride, rowStride }: RowsSource,
+  { source, target, counter, scratch }: Packing,
+): void {
+  const { lanes } = code;
+  const copy = (load: (register: number, from: Memory) => void): void => {
+    for (let row = 0; row < rows; row++) {
+      load(row % 8, { base: source, displacement: row * stride });
+      code.store({ base: target, displacement: row * rowStride }, row % 8);
+    }
+  };
+  repeat(code, { counter, times: Math.floor(depth / lanes) }, () => {
+    copy((register, from) => code.load(register, from));
+    code.addImmediate(source, 4 * lanes);
+    code.addImmediate(target, 4 * lanes);
+  });
+  if (depth % lanes === 0) return;
+  const mask = packingMask(code);
+  code.setMask(mask, depth % lanes, scratch);
+  copy((register, from) => code.loadMasked(register, from, mask));
+}
+
+export const floats: Layout = {
+  terms: 1,
+  rows: packRows,
+  columns: packColumns,
+  along: packAlong,
+  rowBytes: ({ lanes }, depth) => Math.ceil(depth / lanes) * lanes * 4,
+  across:
+    (code, { source, target, vectors }) =>
+    () => {
+      for (let vector = 0; vector < vectors; vector++) {
+        const displacement = vector * 4 * code.lanes;
+        code.load(vector, { base: source, displacement });
+        code.store({ base: target, displacement }, vector);
+      }
+    },
+};
 
 /** Emits `body` to run `times` times, which is known. */
 export function repeat(code: Assembler, { counter, times }: { counter: Gpr; times: number }, body: () => void): void {

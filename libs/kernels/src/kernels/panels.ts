@@ -4,13 +4,17 @@
  */
 import { r8, r9, rax, rbx, rcx, rdi, rdx, rsi, type VectorExtension } from '../encoding';
 import { assembleKernel, type Kernel } from '../kernel';
-import { packColumns, type Panel, packRows } from './packing';
+import { type Precision, termsOf } from '../tile';
+import { type Panel } from './packing';
+import { layoutOf } from './packing-pairs';
 
 export interface MatrixSpec {
   readonly inputs: number;
   readonly outputs: number;
   /** How the matrix is stored: [inputs, outputs] or [outputs, inputs]. */
   readonly order: 'inputs first' | 'outputs first';
+  /** In which its panels hold it, in bfloat16 as pairs along the depth; by default float32. */
+  readonly precision?: Precision;
 }
 
 /** The panels of a matrix. */
@@ -38,13 +42,14 @@ export interface PanelsSpec extends Omit<MatrixSpec, 'order'> {
 
 const vectors = 2;
 
-export function panelsOf(extension: VectorExtension, { inputs, outputs, block }: PanelsSpec): Panels {
+export function panelsOf(extension: VectorExtension, { inputs, outputs, precision, block }: PanelsSpec): Panels {
   const lanes = extension === 'avx512' ? 16 : 8;
   const columns = vectors * lanes;
   const count = Math.floor(outputs / columns);
   const rest = outputs % columns;
   const lastVectors = Math.ceil(rest / lanes);
-  const columnBytes = block === undefined ? 4 * inputs : inputs + 4 * Math.ceil(inputs / block);
+  const steps = Math.ceil(inputs / termsOf(precision));
+  const columnBytes = block === undefined ? 4 * steps : inputs + 4 * Math.ceil(inputs / block);
   return {
     panel: { vectors, last: lanes },
     columns,
@@ -55,16 +60,17 @@ export function panelsOf(extension: VectorExtension, { inputs, outputs, block }:
   };
 }
 
-/** w → its panels, one flat tensor. */
+/** w → its panels, one flat tensor; of pairs in bfloat16, a word each. */
 export function packMatrixKernel(extension: VectorExtension, spec: MatrixSpec): Kernel {
-  const { inputs, outputs, order } = spec;
-  const { panel, columns, count, last, bytes, length } = panelsOf(extension, { inputs, outputs });
-  const pack = order === 'inputs first' ? packRows : packColumns;
+  const { inputs, outputs, order, precision } = spec;
+  const { panel, columns, count, last, bytes, length } = panelsOf(extension, spec);
+  const layout = layoutOf(precision);
+  const pack = order === 'inputs first' ? layout.rows : layout.columns;
   const stride = 4 * (order === 'inputs first' ? outputs : inputs);
   return assembleKernel(extension, {
     name: 'PackMatrix',
     inputs: ['float32'],
-    outputs: [{ type: 'float32', shape: [length] }],
+    outputs: [{ type: precision === 'bfloat16' ? 'int32' : 'float32', shape: [length] }],
     phases: [
       {
         tasks: count + (last ? 1 : 0),
