@@ -13,9 +13,10 @@ import {
 import { type EagerBackend, eagerOutputs, eagerSession, loadEagerBackend } from './eager';
 import { encodeModel } from './onnx-encode';
 import { loadNodeBinding } from './ort-node-binding';
+import { choosePrecision, type Precision } from './precision';
 import type { Binding } from './session';
 import type { Signature } from './signature';
-import { inputName, outputName, trace } from './trace-backend';
+import { inputName, outputName, trace, type TraceTarget } from './trace-backend';
 
 export type BackendName = 'onnxruntime' | EagerBackend;
 
@@ -34,6 +35,11 @@ export interface EngineOptions {
    */
   readonly kernels?: VectorExtension | 'none';
   /**
+   * What matrix products read; 'float32' by default. 'bfloat16' takes kernels for AVX-512 and a processor with AVX512_BF16;
+   * weights, gradients and all that is no product stay float32.
+   */
+  readonly precision?: Precision;
+  /**
    * A folder for ONNX Runtime's own profile of each function, `<name>_<time>.json` in Chrome's trace format, written when the
    * function is disposed of. None by default: profiling slows short operators down.
    */
@@ -48,6 +54,7 @@ export interface Engine extends Disposable {
   readonly binding: Binding['name'] | undefined;
   /** What kernels of our own are assembled for; undefined where there are none. */
   readonly kernels: VectorExtension | undefined;
+  readonly precision: Precision;
   /** Makes `fn` runnable for tensors of exactly the shapes in `signature`. */
   compile(fn: TensorFunction, signature: Signature, options?: CompileOptions): Promise<CompiledFunction>;
   /** Releases every function that this engine compiled, and compiles no more. */
@@ -61,21 +68,23 @@ const defaultThreads = (): number => Math.min(availableParallelism(), mostThread
 
 type Compiler = (source: Source) => Promise<CompiledFunction>;
 
-/** An engine on the given backend; ONNX Runtime unless told otherwise. */
+/**
+ * An engine on the given backend; ONNX Runtime unless told otherwise.
+ *
+ * @throws RangeError for a number of threads that is none
+ * @throws PrecisionUnavailableError for a precision that cannot be had with the other options, or on this machine
+ */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
   const { backend = 'onnxruntime', threads = defaultThreads() } = options;
   if (!Number.isInteger(threads) || threads < 1)
     throw new RangeError(`threads must be a positive integer, got ${threads}`);
-  let binding: Binding | undefined;
-  let compiler: Compiler;
-  let kernels: VectorExtension | undefined;
-  if (backend === 'onnxruntime') {
-    binding = await loadBinding(options.binding);
-    kernels = binding.name === 'c-api' ? chooseExtension(options.kernels) : undefined;
-    compiler = onnxCompiler(binding, { threads, profileFolder: options.profileFolder, extension: kernels });
-  } else {
-    compiler = await eagerCompiler(backend);
-  }
+  const binding = backend === 'onnxruntime' ? await loadBinding(options.binding) : undefined;
+  const kernels = binding?.name === 'c-api' ? chooseExtension(options.kernels) : undefined;
+  const precision = choosePrecision(options, { backend, binding: binding?.name, kernels });
+  const compiler =
+    backend === 'onnxruntime'
+      ? onnxCompiler(binding!, { extension: kernels, threads, precision }, options.profileFolder)
+      : await eagerCompiler(backend);
   const compiled = new Set<CompiledFunction>();
   let disposed = false;
   const dispose = (): void => {
@@ -88,6 +97,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     threads,
     binding: binding?.name,
     kernels,
+    precision,
     async compile(fn, signature, options = {}) {
       const source = resolveSource(fn, signature, options);
       const result = await compiler(source);
@@ -110,16 +120,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
 }
 
 /** Traces the function and loads the recorded graph into ONNX Runtime. */
-function onnxCompiler(
-  binding: Binding,
-  {
-    threads,
-    profileFolder,
-    extension,
-  }: { threads: number; profileFolder: string | undefined; extension: VectorExtension | undefined },
-): Compiler {
+function onnxCompiler(binding: Binding, target: TraceTarget, profileFolder: string | undefined): Compiler {
   return async (source) => {
-    const { model, outputs } = trace(source, { extension, threads });
+    const { model, outputs } = trace(source, target);
     const description = { ...source, outputs };
     checkInPlace(description);
     const session = await binding.createSession({
@@ -127,7 +130,7 @@ function onnxCompiler(
       kernels: Object.fromEntries(model.nodes.flatMap(({ op, kernel }) => (kernel ? [[op, kernel]] : []))),
       inputs: Object.entries(source.inputs).map(([input, spec]) => ({ ...spec, name: inputName(input) })),
       outputs: Object.entries(outputs).map(([output, spec]) => ({ ...spec, name: outputName(output) })),
-      threads,
+      threads: target.threads,
       profile: profileFolder && join(profileFolder, source.name),
     });
     return compiledFunction(description, session);

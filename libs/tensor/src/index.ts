@@ -1,5 +1,6 @@
 export { tf } from './tf';
 export { createEngine, type BackendName, type Engine, type EngineOptions } from './engine';
+export { PrecisionUnavailableError, type Precision } from './precision';
 export type { BoundFunction, CompiledFunction, CompileOptions, TensorFunction } from './compile';
 export { allocate } from './signature';
 export type { Buffers, DType, Signature, TensorSpec, TypedArray } from './signature';

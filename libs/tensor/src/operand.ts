@@ -2,6 +2,7 @@ import { type Kernel, type VectorExtension } from '@pavlov/kernels';
 import { tf } from './tf';
 import { Graph, type NodeOptions } from './graph';
 import { type ElementType, elementTypes } from './onnx-encode';
+import type { Precision } from './precision';
 import { sizeOf } from './signature';
 
 /**
@@ -72,10 +73,12 @@ export class GraphBuilder {
   /**
    * @param extension What kernels of our own are assembled for; undefined where there are none, and ONNX's operators do all.
    * @param threads Threads that will compute the graph. What it computes does not depend on it.
+   * @param precision What matrix products read; 'bfloat16' only with kernels for AVX-512.
    */
   constructor(
     readonly extension: VectorExtension | undefined,
     readonly threads: number,
+    readonly precision: Precision,
   ) {}
 
   /** A node computed by a kernel of our own; gives all its outputs. */

@@ -5,7 +5,7 @@ import { tf } from './tf';
 import { trace } from './trace-backend';
 
 const row = () => tf.tensor1d(Array.from({ length: 128 }, (_, i) => i));
-const target = { extension: undefined, threads: 1 };
+const target = { extension: undefined, threads: 1, precision: 'float32' } as const;
 const matrix = { shape: [64, 128], dtype: 'float32' } as const;
 
 const record = (fn: TensorFunction) =>

@@ -3,6 +3,7 @@ import { tf } from './tf';
 import { GraphBuilder, type Operand, type OperandSpec } from './operand';
 import type { Source } from './compile';
 import type { Model } from './onnx-encode';
+import type { Precision } from './precision';
 import type { KernelName } from './rules/kernels';
 import { rules } from './rules/table';
 import { outputSpec, type Signature, type TensorSpec } from './signature';
@@ -169,17 +170,19 @@ export interface TraceTarget {
   /** Of kernels of our own; undefined where there are none. */
   readonly extension: VectorExtension | undefined;
   readonly threads: number;
+  /** What matrix products read. */
+  readonly precision: Precision;
 }
 
 /**
  * Runs `fn` once, recording what it computes. Throws where `fn` reads the value of a tensor, uses an op that has no rule,
  * or returns something other than float32 and int32 tensors. Kernels of our own are used where there is an extension for them.
  */
-export function trace(source: Source, { extension, threads }: TraceTarget): Trace {
+export function trace(source: Source, { extension, threads, precision }: TraceTarget): Trace {
   const tracer = traceBackend();
   if (tracer.builder) throw new Error('compile() was called inside a function that is being compiled');
   const previous = tf.engine().backendName;
-  const builder = new GraphBuilder(extension, threads);
+  const builder = new GraphBuilder(extension, threads, precision);
   tracer.builder = builder;
   try {
     void tf.setBackend(backendName);
