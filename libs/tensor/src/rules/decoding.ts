@@ -23,7 +23,10 @@ export const decodingRules: Rules<Name> = {
   PavlovPackMatrix: ({ w }, { order }, builder) => {
     const [first, second] = w.shape;
     const [inputs, outputs] = order === 'inputs first' ? [first, second] : [second, first];
-    return builder.kernel(packMatrixKernel(extensionOf(builder), { inputs, outputs, order }), [w]);
+    return builder.kernel(
+      packMatrixKernel(extensionOf(builder), { inputs, outputs, order, precision: builder.precision }),
+      [w],
+    );
   },
 
   PavlovLinearPanels: ({ x, panels, b, residual }, { outputs, block, activation }, builder) => {
@@ -32,7 +35,7 @@ export const decodingRules: Rules<Name> = {
       rows,
       inputs,
       outputs,
-      block,
+      ...(block === undefined ? { precision: builder.precision } : { block }),
       activation,
       residual: residual !== undefined,
       threads: builder.threads,

@@ -32,9 +32,24 @@ export function matMul(
   );
 }
 
-/** By a kernel of our own: A, B and perhaps a bias. */
-export function gemm(builder: GraphBuilder, factors: readonly Operand[], spec: Omit<GemmSpec, 'threads'>): Operand {
-  return builder.kernel(gemmKernel(builder.extension!, { ...spec, threads: builder.threads }), factors)[0];
+/** Products with a side below it are too little work to be worth rounding for: a head's single number above all. */
+const leastSide = 16;
+
+/** By a kernel of our own, in the builder's precision: A, B and perhaps a bias. */
+export function gemm(
+  builder: GraphBuilder,
+  factors: readonly Operand[],
+  spec: Omit<GemmSpec, 'threads' | 'precision'>,
+): Operand {
+  const rounds = Math.min(spec.rows, spec.columns, spec.depth) >= leastSide;
+  return builder.kernel(
+    gemmKernel(builder.extension!, {
+      ...spec,
+      precision: rounds ? builder.precision : 'float32',
+      threads: builder.threads,
+    }),
+    factors,
+  )[0];
 }
 
 /** The same elements in another shape. */
