@@ -69,11 +69,12 @@ export function planOf(
   const mostPanels = Math.max(1, Math.floor(packedBytes / (depths[0] * width * (4 / terms))));
   const allTiles = Math.ceil(rows / tileRows);
   // Each block of columns lays A out anew where that is needed, each block of rows B: the cheaper cut comes first.
-  const cutRows = transposeA && threads * columns + rows < threads * rows + columns;
-  const fewestColumns = Math.ceil(allPanels / mostPanels);
-  const columnBlocks = Math.min(allPanels, cutRows ? fewestColumns : threads * Math.ceil(fewestColumns / threads));
+  const fewest = Math.ceil(allPanels / mostPanels);
+  const even = threads * Math.ceil(fewest / threads);
+  const cutRows = threads * columns + fewest * rows < columns + even * rows;
+  const columnBlocks = Math.min(allPanels, cutRows ? fewest : even);
   const blockPanels = Math.ceil(allPanels / columnBlocks);
-  const rowBlocks = Math.min(allTiles, Math.ceil(threads / Math.ceil(allPanels / blockPanels)));
+  const rowBlocks = Math.min(allTiles, cutRows ? threads : Math.ceil(threads / Math.ceil(allPanels / blockPanels)));
   const blockTiles = Math.ceil(allTiles / rowBlocks);
   return {
     lanes,
