@@ -35,6 +35,7 @@ export const errorCatalogue = {
   DATASET_EMPTY: { status: 422, retry: false },
   DATASET_INVALID_ROW: { status: 422, retry: false },
   SEQUENCE_TOO_LONG: { status: 422, retry: false },
+  PRECISION_UNAVAILABLE: { status: 422, retry: false },
   CANCELLED: { status: 409, retry: false },
   NON_FINITE: { status: 500, retry: false },
   KL_EXPLODED: { status: 500, retry: false },
