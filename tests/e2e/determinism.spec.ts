@@ -1,72 +1,11 @@
-import { openStore, type Store } from '@pavlov/checkpoint-store';
-import { type StageName } from '@pavlov/contracts';
 import { encodeDemonstration } from '@pavlov/datasets';
 import { createRewardScorer } from '@pavlov/model';
-import { type Train } from '@pavlov/service-kit';
 import { createEngine } from '@pavlov/tensor';
-import { createTrainerContext, publishRows, type TestTrainerContext } from '@pavlov/testing';
 import { loadCheckpoint } from '@pavlov/training';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { train as ppo } from '../../apps/ppo/src/train';
-import { train as pretraining } from '../../apps/pretraining/src/train';
-import { train as rewardModeling } from '../../apps/reward-modeling/src/train';
-import { train as sft } from '../../apps/sft/src/train';
-import { tinyConfigs, tinyWorld } from './tiny-world';
+import { tinyWorld } from './tiny-world';
+import { removeStores, trainAll, type TrainedPipeline, weightsOf } from './train-all';
 
-const folders: string[] = [];
-afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
-
-interface TrainedPipeline {
-  readonly store: Store;
-  readonly ppo: TestTrainerContext<'ppo'>;
-}
-
-/** Pretraining → SFT → reward model → PPO in this process, in a store of its own. */
-async function trainAll({ seed, threads }: { seed: number; threads: number }): Promise<TrainedPipeline> {
-  const root = await mkdtemp(join(tmpdir(), 'pavlov-determinism-'));
-  folders.push(root);
-  const store = openStore({ root });
-  for (const kind of ['text', 'demonstrations', 'prompts', 'rankings'] as const)
-    await publishRows(store, { id: kind, kind, rows: tinyWorld[kind] });
-  const run = async <S extends StageName>(
-    stage: S,
-    train: Train<S>,
-    inputs: Record<string, unknown>,
-  ): Promise<TestTrainerContext<S>> => {
-    const config = { ...tinyConfigs[stage as keyof typeof tinyConfigs], ...inputs };
-    const context = await createTrainerContext({ stage, jobId: `${stage}-job`, config, seed, threads, store });
-    await train(context);
-    return context;
-  };
-  await run('pretraining', pretraining, { dataset: 'text' });
-  await run('sft', sft, {
-    policy: 'pretraining-job',
-    dataset: 'demonstrations',
-    pretrainingMix: { dataset: 'text', batchSize: 2 },
-  });
-  await run('reward-modeling', rewardModeling, {
-    policy: 'sft-job',
-    rankings: 'rankings',
-    demonstrations: 'demonstrations',
-  });
-  const ppoContext = await run('ppo', ppo, {
-    policy: 'sft-job',
-    reward: 'reward-modeling-job',
-    prompts: 'prompts',
-    ptx: { dataset: 'text', batchSize: 2 },
-    microbatchSize: 3, // of 4
-  });
-  return { store, ppo: ppoContext };
-}
-
-const weightsOf = async ({ store }: TrainedPipeline): Promise<Record<string, string>> => {
-  const manifests = await store.checkpoints.list();
-  return Object.fromEntries(
-    manifests.map(({ id, files }) => [id, files.find(({ path }) => path === 'model.safetensors')?.sha256 ?? 'none']),
-  );
-};
+afterAll(removeStores);
 
 describe('a pipeline', () => {
   let once: TrainedPipeline;
