@@ -27,12 +27,13 @@ import { batchOrder } from '@pavlov/datasets';
 import { createGenerator, initParameters } from '@pavlov/model';
 import { randomStream } from '@pavlov/random';
 import { type Train } from '@pavlov/service-kit';
-import { copyParameters, createEngine, type Parameters } from '@pavlov/tensor';
+import { copyParameters, type Parameters } from '@pavlov/tensor';
 import {
   createLearner,
   createThroughput,
   loadCheckpoint,
   loadRewardModel,
+  openEngine,
   openPretrainingMix,
   publishCheckpoint,
   type LoadedCheckpoint,
@@ -46,7 +47,7 @@ import { openWatch } from './watch';
 
 export const train: Train<'ppo'> = async (context) => {
   const { config, seed, store } = context;
-  using engine = await createEngine({ threads: context.threads });
+  using engine = await openEngine({ threads: context.threads, precision: config.precision });
 
   const policy = await loadCheckpoint(store, { id: config.policy, head: 'lm' });
   const { tokenizer } = policy;

@@ -14,13 +14,19 @@ import { type PretrainingConfig } from '@pavlov/contracts';
 import { packDocuments, splitHeldOut } from '@pavlov/datasets';
 import { initParameters, type TransformerConfig } from '@pavlov/model';
 import { type Train } from '@pavlov/service-kit';
-import { createEngine } from '@pavlov/tensor';
 import { loadTokenizer, trainByteLevelBpe } from '@pavlov/tokenizer';
-import { compileLmStep, createLearner, createThroughput, publishCheckpoint, readRows } from '@pavlov/training';
+import {
+  compileLmStep,
+  createLearner,
+  createThroughput,
+  openEngine,
+  publishCheckpoint,
+  readRows,
+} from '@pavlov/training';
 
 export const train: Train<'pretraining'> = async (context) => {
   const { config, seed, store } = context;
-  using engine = await createEngine({ threads: context.threads });
+  using engine = await openEngine({ threads: context.threads, precision: config.precision });
 
   // 1.
   const documents = (await readRows(store, { id: config.dataset, kind: 'text' })).map((row) => row.text);

@@ -12,8 +12,7 @@
  */
 import { createRewardScorer, transformerLayout } from '@pavlov/model';
 import { type Train } from '@pavlov/service-kit';
-import { createEngine } from '@pavlov/tensor';
-import { createThroughput, loadCheckpoint, publishCheckpoint } from '@pavlov/training';
+import { createThroughput, loadCheckpoint, openEngine, publishCheckpoint } from '@pavlov/training';
 import { readMaterial } from './material';
 import { ofMember, trainMember, type Member } from './member';
 import { compileReward } from './network';
@@ -22,7 +21,7 @@ import { sampleAnswers } from './scale';
 
 export const train: Train<'reward-modeling'> = async (context) => {
   const { config, store } = context;
-  using engine = await createEngine({ threads: context.threads });
+  using engine = await openEngine({ threads: context.threads, precision: config.precision });
 
   // 1.
   const policy = await loadCheckpoint(store, { id: config.policy, head: 'lm' });

@@ -23,12 +23,13 @@ import {
 import { createResidualDropout } from '@pavlov/model';
 import { randomStream } from '@pavlov/random';
 import { type Train } from '@pavlov/service-kit';
-import { copyParameters, createEngine } from '@pavlov/tensor';
+import { copyParameters } from '@pavlov/tensor';
 import {
   compileLmStep,
   createLearner,
   createThroughput,
   loadCheckpoint,
+  openEngine,
   openPretrainingMix,
   publishCheckpoint,
   readRows,
@@ -37,7 +38,7 @@ import { openSelection } from './selection';
 
 export const train: Train<'sft'> = async (context) => {
   const { config, seed, store } = context;
-  using engine = await createEngine({ threads: context.threads });
+  using engine = await openEngine({ threads: context.threads, precision: config.precision });
 
   // 1.
   const policy = await loadCheckpoint(store, { id: config.policy, head: 'lm' });

@@ -30,6 +30,13 @@ export const activationCheckpointing = z
     'Compute each block of the transformer again for its gradient instead of keeping it: less memory, the same step.',
   );
 
+export const precision = z
+  .enum(['float32', 'bfloat16'])
+  .default('float32')
+  .describe(
+    'What matrix products read: with `bfloat16` they are faster and a little less accurate, and the job fails where the processor has no AVX512_BF16. They add up in float32, as everything else is computed.',
+  );
+
 export const sampling = {
   temperature: z.number().min(0).max(10).describe('Logits are divided by it; 0 takes the likeliest token.'),
   topK: z.int().min(0).default(0).describe('Sample among the k likeliest tokens; 0 means all.'),

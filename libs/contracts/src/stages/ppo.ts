@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { checkpointId, datasetId, neededId } from '../ids';
-import { activationCheckpointing, fraction, microbatchSize, optimiser, positiveInt, sampling } from './common';
+import {
+  activationCheckpointing,
+  fraction,
+  microbatchSize,
+  optimiser,
+  positiveInt,
+  precision,
+  sampling,
+} from './common';
 
 const fixedKl = z.strictObject({ kind: z.literal('fixed') });
 const adaptiveKl = z.strictObject({
@@ -128,6 +136,7 @@ export const ppoConfig = z
     minibatchSize: positiveInt.max(65_536).default(32).describe('Episodes per optimiser step.'),
     microbatchSize,
     activationCheckpointing,
+    precision,
     epochs: positiveInt.max(100).default(2).describe('Passes over a batch; 1 in InstructGPT, 4 in Stiennon et al.'),
     ...sampling,
     temperature: z

@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { datasetId } from '../ids';
-import { activationCheckpointing, fraction, heldOutFraction, microbatchSize, optimiser, positiveInt } from './common';
+import {
+  activationCheckpointing,
+  fraction,
+  heldOutFraction,
+  microbatchSize,
+  optimiser,
+  positiveInt,
+  precision,
+} from './common';
 
 /** A GPT-2 transformer's size. */
 export const transformerShape = z
@@ -32,6 +40,7 @@ export const pretrainingConfig = z
     batchSize: positiveInt.max(4096).default(32).describe('Sequences of the context length per step.'),
     microbatchSize,
     activationCheckpointing,
+    precision,
     warmupSteps: z.int().min(0).default(30).describe('Steps of linear warm-up.'),
     finalLearningRateFraction: fraction.default(0.1).describe('Where the cosine ends, as a share of the peak.'),
     heldOutFraction: heldOutFraction.default(0.05),

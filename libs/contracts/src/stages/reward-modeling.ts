@@ -7,6 +7,7 @@ import {
   microbatchSize,
   optimiser,
   positiveInt,
+  precision,
   sampling,
 } from './common';
 
@@ -34,6 +35,7 @@ export const rewardModelingConfig = z
       .describe('Prompts per step; all pairs of a prompt stay in one batch element.'),
     microbatchSize,
     activationCheckpointing,
+    precision,
     warmupSteps: z.int().min(0).default(0).describe('Steps of linear warm-up.'),
     finalLearningRateFraction: fraction.default(0.1).describe('Where the cosine ends, as a share of the peak.'),
     heldOutFraction: heldOutFraction.default(0.1),

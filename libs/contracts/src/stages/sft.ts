@@ -7,6 +7,7 @@ import {
   microbatchSize,
   optimiser,
   positiveInt,
+  precision,
   sampling,
 } from './common';
 
@@ -19,6 +20,7 @@ export const sftConfig = z.strictObject({
   batchSize: positiveInt.max(4096).default(32).describe('Demonstrations per step.'),
   microbatchSize,
   activationCheckpointing,
+  precision,
   warmupSteps: z.int().min(0).default(0).describe('Steps of linear warm-up; none in InstructGPT.'),
   finalLearningRateFraction: fraction.default(0.1).describe('Where the cosine ends, as a share of the peak.'),
   dropout: z.number().min(0).lt(1).default(0.2).describe('Residual dropout while training; 0.2 in InstructGPT.'),
