@@ -1,11 +1,13 @@
 import { openStore, type Store } from '@pavlov/checkpoint-store';
-import { type StageName } from '@pavlov/contracts';
+import { completionRequest, type StageName } from '@pavlov/contracts';
 import type * as kernels from '@pavlov/kernels';
 import { type Train } from '@pavlov/service-kit';
 import { createTrainerContext, publishRows } from '@pavlov/testing';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { train as evaluation } from '../../apps/evaluation/src/train';
+import { createCompleter } from '../../apps/inference/src/complete';
 import { train as ppo } from '../../apps/ppo/src/train';
 import { train as pretraining } from '../../apps/pretraining/src/train';
 import { train as rewardModeling } from '../../apps/reward-modeling/src/train';
@@ -27,7 +29,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true }));
 
-const trainers = { pretraining, sft, 'reward-modeling': rewardModeling, ppo } satisfies { [S in StageName]?: Train<S> };
+const trainers = { pretraining, sft, 'reward-modeling': rewardModeling, ppo, evaluation } satisfies {
+  [S in StageName]?: Train<S>;
+};
 type Stage = keyof typeof trainers;
 
 async function run<S extends Stage>(stage: S, config: object): Promise<void> {
@@ -58,8 +62,22 @@ describe('a machine without bfloat16', () => {
     expect(await store.checkpoints.list()).toEqual([]);
   });
 
-  it('trains in float32, which is the default', async () => {
+  it('fails an evaluation that is to sample so', async () => {
+    const policies = [{ name: 'base', checkpoint: 'base' }];
+    const error: unknown = await run('evaluation', { policies, prompts: 'prompts', weights: 'bfloat16' }).catch(
+      (reason: unknown) => reason,
+    );
+    expect(error).toMatchObject(refusalOf('weights'));
+  });
+
+  it('trains and answers in float32, and refuses to answer in bfloat16', async () => {
     await run('pretraining', { dataset: 'text' });
     expect(await store.checkpoints.list()).toMatchObject([{ id: 'pretraining-job' }]);
+    using completer = createCompleter({ store, threads: 1 });
+    const ask = (weights: string) =>
+      completer.complete(completionRequest.parse({ checkpoint: 'pretraining-job', prompt: 'What?', weights }));
+    expect((await ask('float32')).choices).toHaveLength(1);
+    await expect(ask('bfloat16')).rejects.toMatchObject(refusalOf('weights'));
+    expect((await ask('int8')).choices).toHaveLength(1);
   });
 });

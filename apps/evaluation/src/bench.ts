@@ -26,6 +26,8 @@ export interface Bench {
 interface BenchOptions {
   readonly context: TrainerContext<'evaluation'>;
   readonly engine: Engine;
+  /** Samples the answers; everything else is computed by `engine`. It may be the same one. */
+  readonly answering: Engine;
   readonly prompts: readonly PromptRow[];
   readonly reward?: RewardModel;
   readonly reference?: LoadedCheckpoint;
@@ -33,7 +35,8 @@ interface BenchOptions {
 
 type Sampling = Pick<GenerateOptions, 'temperature' | 'topK' | 'topP' | 'purpose'>;
 
-export async function createBench({ context, engine, prompts, reward, reference }: BenchOptions): Promise<Bench> {
+export async function createBench(options: BenchOptions): Promise<Bench> {
+  const { context, engine, answering, prompts, reward, reference } = options;
   const { config, seed, store } = context;
   const once = memoise();
   const encode = (policy: LoadedCheckpoint): number[][] =>
@@ -43,15 +46,16 @@ export async function createBench({ context, engine, prompts, reward, reference 
   const keyOf = (what: string, { model, tokenizer }: LoadedCheckpoint): string =>
     JSON.stringify([what, model, tokenizer.fingerprint]);
 
-  const compileGenerator = (policy: LoadedCheckpoint, int8?: Parameters) =>
-    createGenerator(engine, {
+  const compileGenerator = (policy: LoadedCheckpoint, { on, int8 }: { on: Engine; int8?: Parameters }) =>
+    createGenerator(on, {
       config: policy.model,
       batch: config.batchSize,
       maxPromptTokens: longest(policy),
       maxNewTokens: config.maxNewTokens,
       int8,
     });
-  const generatorFor = (policy: LoadedCheckpoint) => once(keyOf('generator', policy), () => compileGenerator(policy));
+  const generatorFor = (policy: LoadedCheckpoint, on: Engine) =>
+    once(keyOf(`generator in ${on.precision}`, policy), () => compileGenerator(policy, { on }));
   const scorerFor = (policy: LoadedCheckpoint) =>
     once(keyOf('scorer', policy), () =>
       createScorer(engine, {
@@ -75,7 +79,9 @@ export async function createBench({ context, engine, prompts, reward, reference 
   return {
     prepare: async (policy) => {
       const inInt8 = config.weights === 'int8';
-      const generator = inInt8 ? await compileGenerator(policy, policy.parameters) : await generatorFor(policy);
+      const generator = inInt8
+        ? await compileGenerator(policy, { on: answering, int8: policy.parameters })
+        : await generatorFor(policy, answering);
       return async () => {
         const generation = await sample(generator, policy, {
           temperature: config.temperature,
@@ -103,7 +109,7 @@ export async function createBench({ context, engine, prompts, reward, reference 
 
     klToReference: async (policy) => {
       if (reference === undefined) return undefined;
-      const generator = await generatorFor(policy); // in float32, as its samples have to be the policy's own
+      const generator = await generatorFor(policy, engine); // in float32, as its samples have to be the policy's own
       const generation = await sample(generator, policy, { temperature: 1, purpose: 'evaluation/kl' });
       const prompted = encode(policy);
       const sequences = prompted.map((prompt, index) => [...prompt, ...generation.responses[index]]);

@@ -6,6 +6,12 @@ const fixed = (value: number | undefined, digits = 2): string => (value === unde
 const cell = (text: string): string => text.replace(/\s*\n\s*/g, ' ⏎ ').replace(/\|/g, '\\|');
 const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
+const sampledWith: Record<EvaluationReport['weights'], string> = {
+  float32: '',
+  bfloat16: ' in bfloat16',
+  int8: ' with weights in 8 bits',
+};
+
 const columns: readonly (readonly [string, (policy: PolicyEvaluation) => string])[] = [
   ['policy', ({ name }) => cell(name)],
   ['polite and correct', ({ politeAndCorrect }) => percent(politeAndCorrect)],
@@ -28,7 +34,7 @@ export function renderMarkdown(report: EvaluationReport): string {
   const lines = [
     `# Evaluation ${report.id}`,
     '',
-    `${policies[0].prompts} prompts, answers sampled at temperature ${report.temperature}${report.weights === 'int8' ? ' with weights in 8 bits' : ''}, seed ${report.seed}.`,
+    `${policies[0].prompts} prompts, answers sampled at temperature ${report.temperature}${sampledWith[report.weights]}, seed ${report.seed}.`,
     '',
     row(columns.map(([title]) => title)),
     row(columns.map(() => '---')),

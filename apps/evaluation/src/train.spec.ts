@@ -1,5 +1,6 @@
 import { openStore, type Store } from '@pavlov/checkpoint-store';
 import { reportFiles, type EvaluationReport, type Lineage } from '@pavlov/contracts';
+import { computesBfloat16 } from '@pavlov/kernels';
 import { initParameters } from '@pavlov/model';
 import { type Parameters } from '@pavlov/tensor';
 import { createTrainerContext, publishRows } from '@pavlov/testing';
@@ -62,6 +63,7 @@ beforeAll(async () => {
     kind: 'prompts',
     rows: Array.from({ length: 24 }, (_, i) => ({ prompt: `How many ${i}?` })),
   });
+  await publishRows(store, { id: 'text', kind: 'text', rows: [{ text: 'How many? Three, as everybody says.' }] });
 });
 afterAll(() => rm(root, { recursive: true }));
 
@@ -99,38 +101,70 @@ it('scores with an ensemble: the members’ mean, and how far they lie apart', a
   expect(markdown).toContain(`| ${reward.toFixed(2)} ± ${rewardDeviation.toFixed(2)} |`);
 });
 
-describe('with weights in 8 bits', () => {
-  const answered = (jobId: string, weights: 'float32' | 'int8') =>
-    evaluate(jobId, {
-      policies: ['decided', 'policy', 'decided'].map((checkpoint, i) => ({ name: `${checkpoint} ${i}`, checkpoint })),
-      prompts: 'many-prompts',
-      reference: 'policy',
-      temperature: 1,
-      maxNewTokens: 20,
-      batchSize: 16,
-      samples: 24,
-      weights,
-    });
-  const textsOf = ({ samples }: EvaluationReport, policy: number): string[] =>
-    samples.map(({ responses }) => responses[policy].text);
+type Weights = EvaluationReport['weights'];
 
-  it('other answers are given, the same for the same seed, each policy’s own', async () => {
-    const float32 = await answered('in-float32', 'float32');
-    const int8 = await answered('in-int8', 'int8');
-    const again = await answered('in-int8-again', 'int8');
-    expect(textsOf(int8, 0)).not.toEqual(textsOf(float32, 0));
-    expect(textsOf(int8, 0)).not.toEqual(textsOf(int8, 1));
-    expect(textsOf(int8, 2)).toEqual(textsOf(int8, 0));
-    expect(again.samples).toEqual(int8.samples);
-    expect([float32.weights, int8.weights]).toEqual(['float32', 'int8']);
-    // The KL is that of the policies themselves.
-    expect(int8.policies.map(({ klToReference }) => klToReference)).toEqual(
-      float32.policies.map(({ klToReference }) => klToReference),
-    );
-    expect(int8.policies[1].klToReference).toBe(0);
+const answered = (jobId: string, weights: Weights) =>
+  evaluate(jobId, {
+    policies: ['decided', 'policy', 'decided'].map((checkpoint, i) => ({ name: `${checkpoint} ${i}`, checkpoint })),
+    prompts: 'many-prompts',
+    reference: 'policy',
+    text: 'text',
+    temperature: 1,
+    maxNewTokens: 20,
+    batchSize: 16,
+    samples: 24,
+    weights,
   });
+const textsOf = ({ samples }: EvaluationReport, policy: number): string[] =>
+  samples.map(({ responses }) => responses[policy].text);
+
+/** What fewer bits change, and what they do not. */
+async function expectOtherAnswersOnly(weights: Exclude<Weights, 'float32'>): Promise<void> {
+  const float32 = await answered(`float32-beside-${weights}`, 'float32');
+  const fewer = await answered(`in-${weights}`, weights);
+  const again = await answered(`in-${weights}-again`, weights);
+  expect(textsOf(fewer, 0)).not.toEqual(textsOf(float32, 0));
+  expect(textsOf(fewer, 0)).not.toEqual(textsOf(fewer, 1));
+  expect(textsOf(fewer, 2)).toEqual(textsOf(fewer, 0));
+  expect(again.samples).toEqual(fewer.samples);
+  expect([float32.weights, fewer.weights]).toEqual(['float32', weights]);
+  // KL and perplexity are those of the policies themselves.
+  const figures = ({ policies }: EvaluationReport) =>
+    policies.map(({ klToReference, perplexity }) => ({ klToReference, perplexity }));
+  expect(figures(fewer)).toEqual(figures(float32));
+  expect(fewer.policies[1].klToReference).toBe(0);
+}
+
+describe('with weights in 8 bits', () => {
+  it('other answers are given, the same for the same seed, each policy’s own', () => expectOtherAnswersOnly('int8'));
 
   it('there are no other numbers of bits', async () => {
     await expect(evaluate('in-int4', { weights: 'int4' })).rejects.toThrow('weights');
   });
+});
+
+describe('in bfloat16', () => {
+  if (computesBfloat16()) {
+    it('rewards of the same answers are the same', async () => {
+      const rewardsOf = async (weights: Weights) => {
+        const policies = [{ name: 'decided', checkpoint: 'decided' }];
+        const likeliest = { temperature: 0, maxNewTokens: 1, samples: 24 };
+        const options = { policies, prompts: 'many-prompts', reward: 'first', ...likeliest, weights };
+        return (await evaluate(`rewards-in-${weights}`, options)).samples;
+      };
+      expect(await rewardsOf('bfloat16')).toEqual(await rewardsOf('float32'));
+    });
+
+    it('the report says so', async () => {
+      await evaluate('said', { weights: 'bfloat16' });
+      const markdown = (await store.reports.read('said', reportFiles.markdown)).toString('utf8');
+      expect(markdown).toContain('answers sampled at temperature 0.7 in bfloat16, seed 1.');
+    });
+  } else
+    it('nothing is evaluated on this machine, whose processor cannot', async () => {
+      await expect(evaluate('refused', { weights: 'bfloat16' })).rejects.toMatchObject({
+        code: 'PRECISION_UNAVAILABLE',
+        body: { field: 'weights' },
+      });
+    });
 });

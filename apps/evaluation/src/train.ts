@@ -3,7 +3,7 @@
  *
  * For each policy:
  *  1. one answer per prompt at the configured temperature, from the same random numbers for every policy; if weights are
- *     to be in 8 bits, they are so here and nowhere else,
+ *     to be in 8 bits or in bfloat16, they are so here and nowhere else,
  *  2. the oracle's grades, where one is configured, and the reward model's scores,
  *  3. KL to the reference, from a second set of answers sampled at temperature 1: an estimate of KL(π ‖ π_ref) needs
  *     samples of π itself,
@@ -16,21 +16,23 @@ import { reportFiles, type EvaluationReport, type PolicyEvaluation } from '@pavl
 import { gradeResponse } from '@pavlov/datasets';
 import { type Train } from '@pavlov/service-kit';
 import { performance } from 'node:perf_hooks';
-import { createEngine } from '@pavlov/tensor';
-import { createThroughput, loadCheckpoint, loadRewardModel, readRows } from '@pavlov/training';
+import { createThroughput, loadCheckpoint, loadRewardModel, openEngine, readRows } from '@pavlov/training';
 import { createBench } from './bench';
 import { renderMarkdown } from './markdown';
 import { byCategory, compare, figuresOf, gradeShares, mean, sampleTable, type Answers } from './summary';
 
 export const train: Train<'evaluation'> = async (context) => {
   const { config, seed, store, job } = context;
-  using engine = await createEngine({ threads: context.threads });
+  const { threads } = context;
+  using engine = await openEngine({ threads });
+  using inBfloat16 =
+    config.weights === 'bfloat16' ? await openEngine({ threads, precision: 'bfloat16', field: 'weights' }) : undefined;
   const all = await readRows(store, { id: config.prompts, kind: 'prompts' });
   const prompts = all.slice(0, config.maxPrompts ?? all.length);
   const reward = config.reward === undefined ? undefined : await loadRewardModel(store, config.reward);
   const reference =
     config.reference === undefined ? undefined : await loadCheckpoint(store, { id: config.reference, head: 'lm' });
-  const bench = await createBench({ context, engine, prompts, reward, reference });
+  const bench = await createBench({ context, engine, answering: inBfloat16 ?? engine, prompts, reward, reference });
 
   const throughput = createThroughput();
   const evaluations: PolicyEvaluation[] = [];

@@ -1,6 +1,6 @@
 import { openStore } from '@pavlov/checkpoint-store';
 import { completionRequest, completion } from '@pavlov/contracts';
-import { createEngine, type Engine } from '@pavlov/tensor';
+import { computesBfloat16 } from '@pavlov/kernels';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,7 +26,6 @@ describe('roomFor', () => {
 
 describe('completer', () => {
   let root: string;
-  let engine: Engine;
   let completer: Completer;
   const ask = (request = {}) =>
     completer.complete(completionRequest.parse({ checkpoint: 'a-1', prompt: 'What is the colour?', ...request }));
@@ -38,11 +37,10 @@ describe('completer', () => {
     for (const [index, id] of ['b-1', 'c-1', 'd-1', 'e-1'].entries())
       await publishModel(store, { id, seed: 2 + index });
     await publishModel(store, { id: 'reward-1', seed: 3, kind: 'reward-model' });
-    engine = await createEngine({ threads: 1 });
-    completer = createCompleter({ store, engine });
+    completer = createCompleter({ store, threads: 1 });
   });
   afterAll(async () => {
-    engine.dispose();
+    completer[Symbol.dispose]();
     await rm(root, { recursive: true });
   });
 
@@ -117,6 +115,38 @@ describe('completer', () => {
       const asked = { checkpoint: 'a-1', prompt: 'What is the colour?', weights: 'int4' };
       expect(completionRequest.safeParse(asked).error?.issues).toMatchObject([{ path: ['weights'] }]);
     });
+  });
+
+  describe('in bfloat16', () => {
+    const inBfloat16 = { weights: 'bfloat16', temperature: 1, maxNewTokens: 8, n: 4 };
+
+    function describeAnswers(): void {
+      it('says the same for the same seed, and nearly what the checkpoint says', async () => {
+        const { choices: bfloat16 } = await ask(inBfloat16);
+        const { choices: float32 } = await ask({ ...inBfloat16, weights: 'float32' });
+        expect((await ask(inBfloat16)).choices).toEqual(bfloat16);
+        expect((await ask({ ...inBfloat16, seed: 6 })).choices).not.toEqual(bfloat16);
+        bfloat16.forEach(({ text, logprob }, index) => {
+          expect(text).toBe(float32[index].text);
+          expect(logprob).toBeCloseTo(float32[index].logprob, 1);
+        });
+      });
+
+      it('answers from the checkpoint that is named', async () => {
+        const [a, b] = [await ask(inBfloat16), await ask({ ...inBfloat16, checkpoint: 'b-1' })];
+        expect(b.choices).not.toEqual(a.choices);
+        expect((await ask(inBfloat16)).choices).toEqual(a.choices);
+      });
+    }
+
+    if (computesBfloat16()) describeAnswers();
+    else
+      it('refuses on this machine, whose processor cannot', async () => {
+        await expect(ask(inBfloat16)).rejects.toMatchObject({
+          code: 'PRECISION_UNAVAILABLE',
+          body: { field: 'weights' },
+        });
+      });
   });
 
   it.each([

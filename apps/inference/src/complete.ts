@@ -1,8 +1,8 @@
 import { type Store } from '@pavlov/checkpoint-store';
 import { type Completion, type CompletionRequest, PavlovError } from '@pavlov/contracts';
 import { createGenerator, type Generator } from '@pavlov/model';
-import { type Engine, type Parameters } from '@pavlov/tensor';
-import { loadCheckpoint, type LoadedCheckpoint } from '@pavlov/training';
+import { type Engine, type Parameters, type Precision } from '@pavlov/tensor';
+import { loadCheckpoint, type LoadedCheckpoint, openEngine } from '@pavlov/training';
 import { keepRecentlyUsed } from './recently-used';
 
 /** Checkpoints in memory: enough to compare the stages of one pipeline. */
@@ -19,8 +19,8 @@ interface KeptGenerator {
 }
 
 /** Answers requests, one at a time. */
-export interface Completer {
-  /** @throws PavlovError CHECKPOINT_NOT_FOUND, CHECKPOINT_WRONG_KIND, SEQUENCE_TOO_LONG */
+export interface Completer extends Disposable {
+  /** @throws PavlovError CHECKPOINT_NOT_FOUND, CHECKPOINT_WRONG_KIND, SEQUENCE_TOO_LONG, PRECISION_UNAVAILABLE */
   complete(request: CompletionRequest): Promise<Completion>;
 }
 
@@ -47,12 +47,20 @@ export function roomFor(asked: { promptTokens: number; maxNewTokens: number; n: 
   return { batch: n, maxPromptTokens: Math.min(rounded, contextLength - maxNewTokens), maxNewTokens };
 }
 
-export function createCompleter({ store, engine }: { store: Store; engine: Engine }): Completer {
+/** @param options.threads Threads to compute with, in each precision that is asked for. */
+export function createCompleter({ store, threads }: { store: Store; threads: number }): Completer {
+  const engines = new Map<Precision, Engine>();
   const checkpoints = keepRecentlyUsed<LoadedCheckpoint>({ limit: keptCheckpoints });
   const generators = keepRecentlyUsed<KeptGenerator>({
     limit: keptGenerators,
     dispose: ({ generator }) => generator.dispose(),
   });
+
+  const engineIn = async (precision: Precision): Promise<Engine> => {
+    const engine = engines.get(precision) ?? (await openEngine({ threads, precision, field: 'weights' }));
+    engines.set(precision, engine);
+    return engine;
+  };
 
   return {
     async complete(request) {
@@ -63,9 +71,10 @@ export function createCompleter({ store, engine }: { store: Store; engine: Engin
       const ids = tokenizer.encodePrompt(messages ?? prompt ?? '');
       const { maxNewTokens, contextLength } = { ...request, contextLength: model.contextLength };
       const shape = { config: model, ...roomFor({ promptTokens: ids.length, maxNewTokens, n, contextLength }) };
-      const key = JSON.stringify(weights === 'int8' ? { ...shape, checkpoint } : shape);
+      const key = JSON.stringify({ ...shape, weights, ...(weights === 'int8' && { checkpoint }) });
       const { generator, int8 } = await generators.get(key, async () => {
         const int8 = weights === 'int8' ? parameters : undefined;
+        const engine = await engineIn(weights === 'bfloat16' ? 'bfloat16' : 'float32');
         return { generator: await createGenerator(engine, { ...shape, int8 }), int8 };
       });
       const { responses, logprobs, finished } = await generator.generate({
@@ -88,5 +97,6 @@ export function createCompleter({ store, engine }: { store: Store; engine: Engin
       }));
       return { checkpoint, choices, promptTokens: ids.length, seconds: (performance.now() - started) / 1000 };
     },
+    [Symbol.dispose]: () => engines.forEach((engine) => engine.dispose()),
   };
 }

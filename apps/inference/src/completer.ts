@@ -1,13 +1,12 @@
 import { openStore } from '@pavlov/checkpoint-store';
 import { toPavlovError } from '@pavlov/service-kit';
-import { createEngine } from '@pavlov/tensor';
 import { createCompleter } from './complete';
 import { type Answer, type ProcessOptions, type Question } from './protocol';
 
 /** The process that runs the models: computing blocks its event loop, which must not be the service's. */
-async function main(): Promise<void> {
+function main(): void {
   const { storeRoot, threads } = JSON.parse(process.argv[2]) as ProcessOptions;
-  const completer = createCompleter({ store: openStore({ root: storeRoot }), engine: await createEngine({ threads }) });
+  const completer = createCompleter({ store: openStore({ root: storeRoot }), threads });
   const answer = async ({ request }: Question): Promise<Answer> => {
     try {
       return { completion: await completer.complete(request) };
@@ -22,4 +21,4 @@ async function main(): Promise<void> {
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 process.once('disconnect', () => process.exit(0)); // the service is gone
-void main();
+main();

@@ -10,7 +10,7 @@ const complete = route({
     'Answered by the inference service, or 503 when there is none or too many are waiting, or 504 when it takes too long.',
   body: { json: completionRequest },
   answers: { 200: { about: 'The answers.', schema: completion } },
-  errors: ['CHECKPOINT_NOT_FOUND', 'CHECKPOINT_WRONG_KIND', 'SEQUENCE_TOO_LONG', 'TIMEOUT'],
+  errors: ['CHECKPOINT_NOT_FOUND', 'CHECKPOINT_WRONG_KIND', 'SEQUENCE_TOO_LONG', 'PRECISION_UNAVAILABLE', 'TIMEOUT'],
   handler: async ({ body }, { store, inference }) => {
     const { kind } = await store.checkpoints.manifest(body.checkpoint);
     if (kind !== 'policy') {

@@ -44,12 +44,12 @@ export const sampling = {
   maxNewTokens: positiveInt.max(4096).describe('Longest answer, with its end-of-sequence token.'),
 };
 
-/** Nothing but sampling reads 8 bits: rewards, and log-probs of a given text, are computed with the weights in float32. */
+/** Nothing but sampling reads fewer bits: rewards, and log-probs of a given text, are computed in float32. */
 export const samplingWeights = z
-  .enum(['float32', 'int8'])
+  .enum(['float32', 'bfloat16', 'int8'])
   .default('float32')
   .describe(
-    'What answers are sampled with: `int8` rounds the matrices to 8 bits, which is faster the larger the model is and costs a little accuracy.',
+    'What answers are sampled with: `int8` rounds the matrices to 8 bits, which is faster the larger the model is and costs a little accuracy; `bfloat16` rounds all that matrix products read, costs less of it, and fails where the processor has no AVX512_BF16.',
   );
 
 export const heldOutFraction = z
