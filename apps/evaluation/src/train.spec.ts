@@ -145,6 +145,9 @@ describe('with weights in 8 bits', () => {
 
 describe('in bfloat16', () => {
   if (computesBfloat16()) {
+    it('other answers are given, the same for the same seed, each policy’s own', () =>
+      expectOtherAnswersOnly('bfloat16'));
+
     it('rewards of the same answers are the same', async () => {
       const rewardsOf = async (weights: Weights) => {
         const policies = [{ name: 'decided', checkpoint: 'decided' }];

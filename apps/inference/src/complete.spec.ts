@@ -130,6 +130,7 @@ describe('completer', () => {
           expect(text).toBe(float32[index].text);
           expect(logprob).toBeCloseTo(float32[index].logprob, 1);
         });
+        expect(bfloat16.map(({ logprob }) => logprob)).not.toEqual(float32.map(({ logprob }) => logprob));
       });
 
       it('answers from the checkpoint that is named', async () => {
