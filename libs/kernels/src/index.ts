@@ -23,5 +23,7 @@ export { gemmKernel } from './kernels/gemm';
 export { type GemmSpec } from './kernels/gemm-plan';
 export { packMatrixKernel, panelsOf, type MatrixSpec, type PanelsSpec } from './kernels/panels';
 export { linearRowsKernel, type LinearRowsSpec } from './kernels/linear-rows';
-export { cachedAttentionKernel, cacheLength, fillCacheKernel, type CacheSpec } from './kernels/cached-attention';
+export { cacheLength, type CacheSpec } from './kernels/cache-layout';
+export { cachedAttentionKernel } from './kernels/cached-attention';
+export { fillCacheKernel } from './kernels/fill-cache';
 export { sampleKernel } from './kernels/sample';

@@ -93,7 +93,7 @@ function packColumnPairs(
 }
 
 /** Rows of numbers in memory as rows of pairs. `terms` at most 32 of a row become a vector: (target, source, free register). */
-function pairsAlongRows(
+export function pairsAlongRows(
   code: Assembler,
   terms: number,
   scratch: Gpr,
