@@ -3,6 +3,7 @@ import { type Assembler } from '../assembler';
 import { type Gpr, type Label, type Memory, r15, rax, rbp, rcx, rdx, rsp } from '../encoding';
 import { emitExp } from '../mathematics';
 import { block, type CacheLayout } from './cache-layout';
+import { type CachePrefetch } from './cache-prefetch';
 import { repeat } from './packing';
 
 /** Of the stack, from rsp on: floats up to the last position, and what is written behind it. */
@@ -18,7 +19,7 @@ const offset = rbp;
 export function emitScores(
   code: Assembler,
   { words, terms }: CacheLayout,
-  { q, keys, count, prefetch }: { q: Gpr; keys: Gpr; count: Gpr; prefetch: number },
+  { q, keys, values, count, prefetch }: Record<'q' | 'keys' | 'values' | 'count', Gpr> & { prefetch: CachePrefetch },
 ): void {
   const vectorBytes = 4 * code.lanes;
   const parts = block / code.lanes;
@@ -28,17 +29,21 @@ export function emitScores(
   code.movImmediate(offset, 0);
   code.lea(r15, { base: count, displacement: block - 1 });
   code.andImmediate(r15, -block); // positions in whole blocks
+  code.mulImmediate(rcx, r15, words * 4);
+  prefetch.start(rcx);
+  prefetch.part({ part: keys, bytes: rcx, next: { base: values } });
   code.place(nextBlock);
   for (let sum = 0; sum < turns * parts; sum++) code.zero(sum);
   code.mov(rdx, q);
   const unrolled = Math.min(words, 16);
   const addWords = (from: number, to: number): void => {
+    prefetch.follow(rax);
     for (let word = from; word < to; word++) {
       code.broadcast(8 + (word % 4), { base: rdx, displacement: 4 * word });
       for (let part = 0; part < parts; part++) {
         const place = { base: rax, displacement: word * block * 4 + part * vectorBytes };
         const sum = (word % turns) * parts + part;
-        if (part === 0) code.prefetch({ ...place, displacement: place.displacement + prefetch });
+        if (part === 0) prefetch.line(word * block * 4);
         if (terms === 2) code.dotBfloat16(sum, 8 + (word % 4), place);
         else code.op('fma231', sum, 8 + (word % 4), place);
       }
@@ -47,7 +52,7 @@ export function emitScores(
     code.addImmediate(rdx, (to - from) * 4);
   };
   repeat(code, { counter: rcx, times: Math.floor(words / unrolled) }, () => addWords(0, unrolled));
-  addWords(0, words % unrolled);
+  if (words % unrolled > 0) addWords(0, words % unrolled);
   for (let distance = 1; distance < turns; distance *= 2)
     for (let turn = 0; turn < turns; turn += 2 * distance)
       for (let part = 0; part < parts; part++)

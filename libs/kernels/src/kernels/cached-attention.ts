@@ -9,12 +9,10 @@ import { type Gpr, type Label, type Memory, r10, r11, r12, r13, r14, r8, r9, rax
 import { assembleKernel, type Kernel } from '../kernel';
 import { emitLoad, emitStore } from '../lanes';
 import { block, type CacheLayout, type CacheSpec, emitCarryOver, emitRowVectors, layoutOf, type RowVectors } from './cache-layout'; // prettier-ignore
+import { CachePrefetch } from './cache-prefetch';
 import { emitMix } from './cached-attention-mix';
 import { emitScores, emitWeights, scoreBytes } from './cached-attention-scores';
 import { packPairs, pairedRowBytes, PairingRows } from './packing-pairs';
-
-/** Bytes ahead at which the cache is fetched. */
-const prefetch = 1024;
 
 /** What a head keeps on the stack, behind the scores: places from rsp on. */
 interface Stack {
@@ -92,12 +90,10 @@ function emitHead(code: Assembler, layout: CacheLayout): void {
   if (layout.terms === 2) emitNewValueHalves(code, { v, values, count, size, vectors });
   else emitNewValue(code, { v, values, count, size, vectors });
 
-  // The values' beginning arrives while the scores are computed.
-  for (let line = 0; line < prefetch; line += 64) code.prefetch({ base: values, displacement: line });
-
-  emitScores(code, layout, { q, keys, count, prefetch });
+  const prefetch = new CachePrefetch(code);
+  emitScores(code, layout, { q, keys, values, count, prefetch });
   emitWeights(code, layout, { count, inverse: stack.inverse });
-  emitMix(code, layout, { values, count, y, vectors, inverse: stack.inverse, prefetch });
+  emitMix(code, layout, { keys, values, count, y, vectors, inverse: stack.inverse, prefetch });
 }
 
 /** The key of the new position goes to lane `position % 16` of its block. Changes rax, rbx and rcx. */
