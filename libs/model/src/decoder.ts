@@ -1,4 +1,12 @@
-import type { Buffers, CompiledFunction, Engine, Parameters, Signature } from '@pavlov/tensor';
+import {
+  type Buffers,
+  cacheSpec,
+  type CompiledFunction,
+  type Engine,
+  type Parameters,
+  type Signature,
+  type TensorSpec,
+} from '@pavlov/tensor';
 import type { TransformerConfig } from './config';
 import { decode } from './decode';
 import { changingWeights, int8Weights, parameterWeights, type StepWeights } from './step-weights';
@@ -18,7 +26,7 @@ export interface DecoderShape {
 }
 
 /**
- * The graphs of KV-cached decoding, for n rows each. All take the caches `pastK0`, `pastV0` … [n, H, L, D] and append to them in place; `positions` int32 [n], where each row's last given token stands; and `temperature` [1].
+ * The graphs of KV-cached decoding, for n rows each. All take the caches `pastK0`, `pastV0` … and append to them in place; `positions` int32 [n], where each row's last given token stands; and `temperature` [1].
  * Both give the `probabilities` [n, V] of each row's next token.
  */
 export interface Decoder {
@@ -33,8 +41,8 @@ export interface Decoder {
    * primitive `sample` does. Undefined without kernels of our own, where that would be slower.
    */
   readonly sampledStep: ((rows: number) => Promise<CompiledFunction>) | undefined;
-  /** Floats of one row of a cache. */
-  readonly cacheRow: number;
+  /** A cache of so many rows. */
+  cacheOf(rows: number): TensorSpec;
   readonly cacheNames: readonly string[];
   dispose(): void;
 }
@@ -44,13 +52,14 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
   const { config, maxPromptTokens, maxNewTokens } = shape;
   const { heads, width, layers } = config;
   const length = Math.ceil((maxPromptTokens + maxNewTokens) / 16) * 16; // what `cachedAttention` asks for
+  const cacheOf = (rows: number): TensorSpec => cacheSpec(engine, { rows, heads, length, size: width / heads });
   const cacheNames = Array.from({ length: layers }, (_, layer) => [`pastK${layer}`, `pastV${layer}`]).flat();
   const inPlace = Object.fromEntries(cacheNames.map((name) => [presentOf(name), name]));
   const stepWeights = shape.int8 ? int8Weights(engine, config, shape.int8) : await changingWeights(engine, config);
   const common = (rows: number): Signature => {
-    const cache = [rows, heads, length, width / heads];
+    const cache = cacheOf(rows);
     return {
-      ...Object.fromEntries(cacheNames.map((name) => [name, { shape: cache, dtype: 'float32' as const }])),
+      ...Object.fromEntries(cacheNames.map((name) => [name, cache])),
       positions: { shape: [rows], dtype: 'int32' },
       temperature: { shape: [1], dtype: 'float32' },
     };
@@ -94,7 +103,7 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
     stepWeights: (parameters) => stepWeights.load(parameters),
     step: (rows) => once(steps, rows, compileStep),
     sampledStep: engine.kernels && ((rows) => once(sampledSteps, rows, (count) => compileStep(count, true))),
-    cacheRow: width * length,
+    cacheOf,
     cacheNames,
     dispose: () =>
       [stepWeights, ...[prefills, steps, sampledSteps].flatMap((known) => [...known.values()])].forEach((compiled) =>

@@ -74,9 +74,8 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
   const admitted = Math.max(1, Math.floor(batch / 4));
   const sizes = stepSizes(batch);
   const { vocabSize } = config;
-  const caches = decoder.cacheNames.map(
-    (name) => [name, allocate({ shape: [batch * decoder.cacheRow], dtype: 'float32' })] as const,
-  );
+  const caches = decoder.cacheNames.map((name) => [name, allocate(decoder.cacheOf(batch))] as const);
+  const cacheRow = caches[0][1].length / batch;
   const prompts = new Int32Array(batch * maxPromptTokens);
   const tokens = new Int32Array(batch);
   const positions = new Int32Array(batch);
@@ -91,7 +90,7 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
       array.subarray(first * row, (first + count) * row) as A;
     return {
       feeds: {
-        ...Object.fromEntries(caches.map(([name, cache]) => [name, part(cache, decoder.cacheRow)])),
+        ...Object.fromEntries(caches.map(([name, cache]) => [name, part(cache, cacheRow)])),
         positions: part(positions, 1),
         temperature,
       },
@@ -99,7 +98,6 @@ export async function createGenerator(engine: Engine, shape: DecoderShape): Prom
     };
   };
   const moveSlot = (from: number, to: number): void => {
-    const { cacheRow } = decoder;
     for (const [, cache] of caches) cache.copyWithin(to * cacheRow, from * cacheRow, (from + 1) * cacheRow);
     tokens[to] = tokens[from];
     positions[to] = positions[from];

@@ -27,7 +27,13 @@ export { quantizeMatrix, dequantizeMatrix, type QuantizedMatrix } from './quanti
 export { embedding } from './primitives/embedding';
 export { causalAttention } from './primitives/causal-attention';
 export { selfAttention, type SelfAttentionInput } from './primitives/self-attention';
-export { cachedAttention, type CachedAttentionInput, type CachedAttentionOutput } from './primitives/cached-attention';
+export {
+  cachedAttention,
+  cacheSpec,
+  type CachedAttentionInput,
+  type CachedAttentionOutput,
+  type CacheShape,
+} from './primitives/cached-attention';
 export { tokenLogprobs } from './primitives/token-logprobs';
 export { exclusion, type LogitsOptions } from './primitives/logits';
 export { recomputed, type RecomputedInput } from './primitives/recomputed';

@@ -43,7 +43,7 @@ export interface CacheLayout extends CacheSpec {
   readonly port: TensorPort;
 }
 
-export function layoutOf(spec: CacheSpec): CacheLayout {
+export function cacheLayoutOf(spec: CacheSpec): CacheLayout {
   const { rows, heads, size, length, precision } = spec;
   const terms = termsOf(precision);
   if (size % terms !== 0) throw new RangeError(`A cache in bfloat16 needs heads of an even width, not ${size}`);

@@ -8,11 +8,11 @@ import { type Assembler } from '../assembler';
 import { type Gpr, type Label, type Memory, r10, r11, r12, r13, r14, r8, r9, rax, rbx, rcx, rdi, rdx, rsi, rsp, type VectorExtension } from '../encoding'; // prettier-ignore
 import { assembleKernel, type Kernel } from '../kernel';
 import { emitLoad, emitStore } from '../lanes';
-import { block, type CacheLayout, type CacheSpec, emitCarryOver, emitRowVectors, layoutOf, type RowVectors } from './cache-layout'; // prettier-ignore
+import { block, type CacheLayout, type CacheSpec, emitCarryOver, emitRowVectors, cacheLayoutOf, type RowVectors } from './cache-layout'; // prettier-ignore
 import { CachePrefetch } from './cache-prefetch';
 import { emitMix } from './cached-attention-mix';
 import { emitScores, emitWeights, scoreBytes } from './cached-attention-scores';
-import { packPairs, pairedRowBytes, PairingRows } from './packing-pairs';
+import { pairs, PairingRows } from './packing-pairs';
 
 /** What a head keeps on the stack, behind the scores: places from rsp on. */
 interface Stack {
@@ -25,9 +25,9 @@ interface Stack {
 
 function stackOf(layout: CacheLayout): Stack {
   const inverse = scoreBytes(layout);
-  const pairs = inverse + 64;
-  const bytes = pairs + (layout.terms === 2 ? 2 * pairedRowBytes(layout.size) : 0);
-  return { inverse: { base: rsp, displacement: inverse }, pairs: { base: rsp, displacement: pairs }, bytes };
+  const behind = inverse + 64;
+  const bytes = behind + (layout.terms === 2 ? 2 * pairs.rowBytes(layout.size) : 0);
+  return { inverse: { base: rsp, displacement: inverse }, pairs: { base: rsp, displacement: behind }, bytes };
 }
 
 /**
@@ -36,7 +36,7 @@ function stackOf(layout: CacheLayout): Stack {
  */
 export function cachedAttentionKernel(extension: VectorExtension, spec: CacheSpec): Kernel {
   const { rows, heads, size } = spec;
-  const layout = layoutOf(spec);
+  const layout = cacheLayoutOf(spec);
   const { port } = layout;
   return assembleKernel(extension, {
     name: 'CachedAttention',
@@ -79,10 +79,10 @@ function emitHead(code: Assembler, layout: CacheLayout): void {
   const vectors = emitRowVectors(code, size, rax);
 
   if (layout.terms === 2) {
-    const rowStride = pairedRowBytes(size);
+    const rowStride = pairs.rowBytes(size);
     code.lea(rax, stack.pairs);
     code.mov(rbx, q);
-    packPairs(code, { rows: 2, depth: size, stride: width * 4, rowStride }, { source: rbx, target: rax, counter: rcx, scratch: rdx }); // prettier-ignore
+    pairs.along(code, { rows: 2, depth: size, stride: width * 4, rowStride }, { source: rbx, target: rax, counter: rcx, scratch: rdx }); // prettier-ignore
     code.lea(q, stack.pairs);
     code.lea(k, { base: q, displacement: rowStride });
   }

@@ -4,7 +4,7 @@ import { type Gpr, type Memory, r10, r8, r9, rax, rbx, rcx, rdi, rdx, rsi, type 
 import { assembleKernel, type Kernel } from '../kernel';
 import { emitLoad, emitStore } from '../lanes';
 import { emitTranspose } from '../transpose';
-import { block, type CacheLayout, type CacheSpec, emitCarryOver, emitRowVectors, layoutOf } from './cache-layout';
+import { block, type CacheLayout, type CacheSpec, emitCarryOver, emitRowVectors, cacheLayoutOf } from './cache-layout';
 import { packingMask, repeat } from './packing';
 import { pairsAlongRows, PairingRows } from './packing-pairs';
 
@@ -21,7 +21,7 @@ interface Prompt extends CacheLayout {
  */
 export function fillCacheKernel(extension: VectorExtension, { time, ...spec }: CacheSpec & { time: number }): Kernel {
   const { rows, heads, size } = spec;
-  const layout = layoutOf(spec);
+  const layout = cacheLayoutOf(spec);
   const { port } = layout;
   const prompt = { ...layout, time, stride: 12 * heads * size };
   return assembleKernel(extension, {

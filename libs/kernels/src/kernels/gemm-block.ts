@@ -41,7 +41,7 @@ export class GemmBlock {
 
   /** Of A where it is not transposed. A line lies between rows, for they would be multiples of a page apart. */
   private packedRowBytes(depth: number): number {
-    return this.layout.rowBytes(this.plan, depth) + 64;
+    return this.layout.rowBytes(depth) + 64;
   }
 
   get stack(): number {

@@ -45,10 +45,7 @@ export interface Plan {
   readonly depths: readonly number[];
 }
 
-export function planOf(
-  extension: VectorExtension,
-  { rows, columns, depth, precision, threads, transposeA }: GemmSpec,
-): Plan {
+export function planOf(extension: VectorExtension, { rows, columns, depth, precision, threads }: GemmSpec): Plan {
   const terms = termsOf(precision);
   const lanes = extension === 'avx512' ? 16 : 8;
   const registers = extension === 'avx512' ? 32 : 16;
@@ -68,7 +65,7 @@ export function planOf(
   );
   const mostPanels = Math.max(1, Math.floor(packedBytes / (depths[0] * width * (4 / terms))));
   const allTiles = Math.ceil(rows / tileRows);
-  // Each block of columns lays A out anew where that is needed, each block of rows B: the cheaper cut comes first.
+  // Each block of columns reads A anew, each block of rows B: the cheaper cut is made.
   const fewest = Math.ceil(allPanels / mostPanels);
   const even = threads * Math.ceil(fewest / threads);
   const cutRows = threads * columns + fewest * rows < columns + even * rows;

@@ -149,7 +149,7 @@ interface RowOfX {
 
 const xRowOf = ({ inputs, precision }: LinearRowsSpec): RowOfX => ({
   bytes: 4 * inputs,
-  packed: precision === 'bfloat16' ? pairs.rowBytes({ lanes: 16 }, inputs) + lineBytes : undefined, // a line, lest rows lie pages apart
+  packed: precision === 'bfloat16' ? pairs.rowBytes(inputs) + lineBytes : undefined, // a line, lest rows lie pages apart
 });
 
 /** Rows of a task: as many whole tiles as its stack has room for. */

@@ -15,7 +15,7 @@ const vectorBytes = 64;
 const lanes = 16;
 
 /** Makes pairs of two rows, lane by lane. */
-class PairingRows {
+export class PairingRows {
   private static readonly order = Array.from({ length: 2 * lanes }, (_, i) => (i % 2) * lanes + Math.floor(i / 2));
 
   /** `indices` is a register that stays as it is while rows are paired. */
@@ -141,7 +141,7 @@ export const pairs: Layout = {
   rows: packRowPairs,
   columns: packColumnPairs,
   along: packPairs,
-  rowBytes: (_, depth) => Math.ceil(depth / (2 * lanes)) * vectorBytes,
+  rowBytes: (depth) => Math.ceil(depth / (2 * lanes)) * vectorBytes,
   across(code, { source, target, vectors, stride }) {
     const pairing = new PairingRows(code, code.registers - 1);
     return (rows) => {

@@ -40,8 +40,8 @@ export interface Layout {
   readonly columns: (code: Assembler, source: PanelSource, registers: Packing) => void;
   /** Copies rows whose numbers lie side by side. Changes both registers. */
   readonly along: (code: Assembler, source: RowsSource, registers: Packing) => void;
-  /** Bytes that a row of so many numbers takes there, in whole vectors. */
-  readonly rowBytes: (code: { readonly lanes: number }, depth: number) => number;
+  /** Bytes that a row of so many numbers takes there, in whole lines of the cache. */
+  readonly rowBytes: (depth: number) => number;
   /**
    * Emits copying `vectors` vectors of a row, or a pair of rows `stride` apart of which the second may be missing, as often as the
    * function that it gives is called: with the number of rows that there are. Uses the first vector registers and the last.
@@ -148,7 +148,7 @@ export const floats: Layout = {
   rows: packRows,
   columns: packColumns,
   along: packAlong,
-  rowBytes: ({ lanes }, depth) => Math.ceil(depth / lanes) * lanes * 4,
+  rowBytes: (depth) => Math.ceil(depth / 16) * 64,
   across:
     (code, { source, target, vectors }) =>
     () => {

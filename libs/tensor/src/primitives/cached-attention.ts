@@ -1,14 +1,33 @@
+import type { Precision } from '../precision';
+import type { TensorSpec } from '../signature';
 import { tf } from '../tf';
 import { hasKernels, isTracing, runTraced } from '../trace-backend';
 import { selfAttention } from './self-attention';
 
+export interface CacheShape {
+  /** B */
+  readonly rows: number;
+  /** H */
+  readonly heads: number;
+  /** D, a multiple of 8. */
+  readonly size: number;
+  /** L, the longest sequence that the cache can hold, a multiple of 16. */
+  readonly length: number;
+}
+
+/** What a cache of keys, or values, is in the engine's precision: [B, H, L, D], or in bfloat16 [B, H, L, D/2] words of two numbers. */
+export const cacheSpec = (
+  { precision }: { readonly precision: Precision },
+  { rows, heads, length, size }: CacheShape,
+): TensorSpec =>
+  precision === 'bfloat16'
+    ? { shape: [rows, heads, length, size / 2], dtype: 'int32' }
+    : { shape: [rows, heads, length, size], dtype: 'float32' };
+
 export interface CachedAttentionInput {
   /** Queries, keys and values of the new positions side by side, [B, T, 3·H·D]. */
   readonly qkv: tf.Tensor;
-  /**
-   * Keys and values so far, [B, H, L, D], L being the longest sequence that the cache can hold, a multiple of 16. How they lie in
-   * there is the business of the backend.
-   */
+  /** Keys and values so far, of a `cacheSpec`. How they lie in there is the business of the backend. */
   readonly pastK: tf.Tensor;
   readonly pastV: tf.Tensor;
   /** Valid positions of each row after this call, int32 [B]. */
@@ -20,7 +39,7 @@ export interface CachedAttentionInput {
 export interface CachedAttentionOutput {
   /** [B, T, H·D] */
   readonly y: tf.Tensor;
-  /** The cache with the new positions, [B, H, L, D]; compile it `inPlace` of `pastK` and `pastV`. */
+  /** The cache with the new positions; compile it `inPlace` of `pastK` and `pastV`. */
   readonly presentK: tf.Tensor;
   readonly presentV: tf.Tensor;
 }
@@ -31,7 +50,7 @@ export interface CachedAttentionOutput {
  * it is read), or one new position in every row, the last of its `lengths`. D must be a multiple of 8 (ONNX Runtime's rule).
  */
 export function cachedAttention(input: CachedAttentionInput): CachedAttentionOutput {
-  const size = input.pastK.shape.at(-1)!;
+  const size = headSizeOf(input);
   if (size % 8 !== 0) throw new RangeError(`cachedAttention needs heads of a multiple of 8 in width, not ${size}`);
   if (input.pastK.shape[2]! % 16 !== 0)
     throw new RangeError('cachedAttention needs a cache of a multiple of 16 positions');
@@ -41,8 +60,13 @@ export function cachedAttention(input: CachedAttentionInput): CachedAttentionOut
   return { y, presentK, presentV };
 }
 
+/** D */
+const headSizeOf = ({ qkv, pastK }: Pick<CachedAttentionInput, 'qkv' | 'pastK'>): number =>
+  qkv.shape[2]! / (3 * pastK.shape[1]!);
+
 function withKernels({ qkv, pastK, pastV, lengths }: CachedAttentionInput): CachedAttentionOutput {
-  const [rows, heads, , size] = pastK.shape;
+  const [rows, heads] = pastK.shape;
+  const size = headSizeOf({ qkv, pastK });
   const [, time, wide] = qkv.shape as [number, number, number];
   const flat = tf.reshape(qkv, [rows * time, wide]);
   if (time === 1) {

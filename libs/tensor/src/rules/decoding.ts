@@ -1,4 +1,5 @@
 import {
+  type CacheSpec,
   cachedAttentionKernel,
   fillCacheKernel,
   linearRowsKernel,
@@ -10,15 +11,21 @@ import type { Rules } from './kernels';
 
 type Name = 'PavlovFillCache' | 'PavlovLinearPanels' | 'PavlovPackMatrix' | 'PavlovSample' | 'PavlovStepAttention';
 
-const cacheOf = ({ shape: [rows, heads, length, size] }: Operand) => ({ rows, heads, length, size });
+const cacheOf = ({ shape: [rows, heads, length], dtype }: Operand, qkv: Operand): CacheSpec => ({
+  rows,
+  heads,
+  length,
+  size: qkv.shape[1] / (3 * heads),
+  precision: dtype === 'int32' ? 'bfloat16' : 'float32',
+});
 
 /** What decoding is made of. See primitives/ for what they compute. */
 export const decodingRules: Rules<Name> = {
   PavlovStepAttention: ({ qkv, pastK, pastV, lengths }, _, builder) =>
-    builder.kernel(cachedAttentionKernel(extensionOf(builder), cacheOf(pastK)), [qkv, pastK, pastV, lengths]),
+    builder.kernel(cachedAttentionKernel(extensionOf(builder), cacheOf(pastK, qkv)), [qkv, pastK, pastV, lengths]),
 
   PavlovFillCache: ({ qkv, pastK, pastV }, { time }, builder) =>
-    builder.kernel(fillCacheKernel(extensionOf(builder), { ...cacheOf(pastK), time }), [qkv, pastK, pastV]),
+    builder.kernel(fillCacheKernel(extensionOf(builder), { ...cacheOf(pastK, qkv), time }), [qkv, pastK, pastV]),
 
   PavlovPackMatrix: ({ w }, { order }, builder) => {
     const [first, second] = w.shape;
