@@ -46,6 +46,7 @@ export function emitTile(
   } else {
     zeroSums(code, { rows, vectors });
   }
+  each((_, row, vector) => code.prefetch(place(row, vector))); // C is written, if not read, in the end
   code.mov(rdx, r12);
   emitProduct(code, {
     rows,
