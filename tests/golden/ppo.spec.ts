@@ -4,7 +4,7 @@ import { layOutDemonstrations, type EncodedDemonstration } from '@pavlov/dataset
 import { copyParameters, createEngine, type Engine, type Parameters } from '@pavlov/tensor';
 import { installMatchers, tolerances } from '@pavlov/testing';
 import { compileLmStep, createLearner, type Learner } from '@pavlov/training';
-import { compilePolicy, compileValue } from '../../apps/ppo/src/networks';
+import { compilePolicy, compileValue, type GridShape } from '../../apps/ppo/src/networks';
 import { estimateAdvantages, layOutEpisodes, takeRows, type Episodes } from '../../apps/ppo/src/rollout';
 import { readFixture, weightDifferences, type EncodedWeights } from './fixture';
 import { model, network } from './networks';
@@ -75,11 +75,12 @@ describe.each(['ppo', 'ppo-ptx'])('one whole update: %s', (name) => {
 /** What an iteration of PPO does once the responses are there, with the functions that the stage does it with. */
 async function updateOnce({ config, rollout, pretraining }: Fixture) {
   const episodes = layOutRollout(rollout);
-  const { columns } = episodes;
+  const grid = { rows: config.minibatchSize, columns: episodes.columns, states: rollout.maxNewTokens };
+  const { columns } = grid;
   const policyLearner = createLearner(network('policy'), config);
   const valueLearner = createLearner(network('reward'), config);
   const average = copyParameters(policyLearner.parameters);
-  const networks = await compileNetworks({ config, columns, policyLearner, valueLearner });
+  const networks = await compileNetworks({ config, grid, policyLearner, valueLearner });
   const addPretraining = pretraining && (await compilePretraining(pretraining, config));
 
   const slicesOf = async (measure: (slice: Pick<Episodes, 'tokens' | 'targets' | 'mask'>) => Promise<Float32Array>) => {
@@ -177,12 +178,12 @@ function layOutRollout({ prompts, responses, finished, maxNewTokens }: Fixture['
 
 async function compileNetworks(input: {
   config: PpoConfig;
-  columns: number;
+  grid: GridShape;
   policyLearner: Learner;
   valueLearner: Learner;
 }) {
-  const { config, columns, policyLearner, valueLearner } = input;
-  const shared = { model, grid: { rows: config.minibatchSize, columns } };
+  const { config, grid, policyLearner, valueLearner } = input;
+  const shared = { model, grid };
   return {
     policy: compilePolicy(engine, {
       ...shared,

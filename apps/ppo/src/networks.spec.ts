@@ -9,7 +9,7 @@ installMatchers();
 
 const model = { vocabSize: 40, contextLength: 32, layers: 1, heads: 2, width: 32, padId: 1 };
 const [rows, columns] = [7, 30];
-const grid = { rows, columns };
+const grid = { rows, columns, states: 26 };
 const [policy, value] = [initParameters(model, 'lm', 1), initParameters(model, 'scalar', 2)];
 const optimiser = {
   weightDecay: 0,

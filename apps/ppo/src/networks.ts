@@ -20,25 +20,31 @@ import {
   graphsByColumns,
   lengthsOf,
   paddingOf,
-  putSlice,
+  putStates,
   sliceByLength,
+  statesOf,
   takeSlice,
+  takeStates,
+  windowOf,
   type Learner,
   type Slice,
+  type Window,
 } from '@pavlov/training';
 
 /**
  * The compiled functions of PPO, over minibatches of b episodes on a grid of T columns. Column t predicts token t + 1, so a
  * policy's log-prob, the value of its state, its reward and its advantage all stand in the column of the state.
  *
- * A minibatch is computed in slices ("microbatches"), each on as many columns as it needs; a graph is compiled when its
- * shape first occurs. Scoring cuts as training does and compiles to the same kernels, which is what makes the ratio of the
+ * A minibatch is computed in slices ("microbatches"), each on as many columns as it needs, and what comes after the last
+ * attention for s states of each episode, its answer's; a graph is compiled when its shape first occurs. Scoring cuts as training does and compiles to the same kernels, which is what makes the ratio of the
  * first minibatch exactly 1, given that minibatch.
  */
 
 export interface GridShape {
   readonly rows: number;
   readonly columns: number;
+  /** s, most states of an answer. */
+  readonly states: number;
 }
 
 /** Flat [b, T] arrays of a minibatch, as all below. */
@@ -63,7 +69,7 @@ export interface ValueMinibatch extends States {
 }
 
 export interface PolicyNetwork {
-  /** log π of each target up to the last of an answer, flat [b, T]; what stands after it is of no interest. */
+  /** log π of each target of an answer, flat [b, T]; what stands beside them is of no interest. */
   logprobs(parameters: Parameters, minibatch: Choices): Promise<Float32Array>;
   /** The clipped policy loss of a minibatch; the gradients land in the learner's buffer. */
   gradients(learner: Learner, minibatch: PolicyMinibatch): Promise<PolicyStep>;
@@ -79,7 +85,7 @@ export interface PolicyStep {
 }
 
 export interface ValueNetwork {
-  /** V of each state up to the last of an answer, flat [b, T]; what stands after it is of no interest. */
+  /** V of each state of an answer, flat [b, T]; what stands beside them is of no interest. */
   values(parameters: Parameters, minibatch: States): Promise<Float32Array>;
   gradients(learner: Learner, minibatch: ValueMinibatch): Promise<{ loss: number; values: Float32Array }>;
 }
@@ -100,31 +106,34 @@ export function compilePolicy(
   options: NetworkOptions & { temperature: number; clipRange: number },
 ): PolicyNetwork {
   const { model, layout, temperature, clipRange, activationCheckpointing } = options;
-  const { slicesOf, take, put, specs, paddingOf } = cutter(options);
-  const nextOf = (parameters: Record<string, tf.Tensor>, tokens: tf.Tensor): NextToken =>
+  const { slicesOf, inputsOf, take, put, specs, paddingOf } = cutter(options);
+  const nextOf = (
+    parameters: Record<string, tf.Tensor>,
+    { tokens, states }: Record<'tokens' | 'states', tf.Tensor>,
+  ): NextToken =>
     nextToken(
       parameters,
-      { hidden: hiddenStatesForTraining(parameters, { tokens, activationCheckpointing }, model), temperature },
+      { hidden: hiddenStatesForTraining(parameters, { tokens, states, activationCheckpointing }, model), temperature },
       model,
     );
 
   const scoring = graphsByColumns((columns) => {
-    const { ids, flatIds } = specs(columns);
+    const { inputs, ids } = specs(columns);
     return engine.compile(
-      ({ tokens, targets, ...parameters }) => ({
-        logprobs: nextOf(parameters, tokens).logprobs(targets),
+      ({ tokens, states, targets, ...parameters }) => ({
+        logprobs: nextOf(parameters, { tokens, states }).logprobs(targets),
       }),
-      { ...parameterSignature(layout), tokens: ids, targets: flatIds },
+      { ...parameterSignature(layout), ...inputs, targets: ids },
       { name: 'ppo-policy-scoring' },
     );
   });
   const training = graphsByColumns((columns) => {
-    const { ids, flatIds, floats, scalar } = specs(columns);
+    const { inputs, ids, floats, scalar } = specs(columns);
     return engine.compile(
-      ({ tokens, targets, oldLogprobs, advantages, mask, denominator, ...parameters }) => {
+      ({ tokens, states, targets, oldLogprobs, advantages, mask, denominator, ...parameters }) => {
         const { loss, metrics, gradients } = gradientsOf((weights) => {
-          const next = nextOf(weights, tokens);
-          const logprobs = next.logprobs(targets); // [b·t]
+          const next = nextOf(weights, { tokens, states });
+          const logprobs = next.logprobs(targets); // [b·s]
           const { loss } = clippedPolicyLoss({
             logprobs,
             oldLogprobs,
@@ -139,8 +148,8 @@ export function compilePolicy(
       },
       {
         ...parameterSignature(layout),
-        tokens: ids,
-        targets: flatIds,
+        ...inputs,
+        targets: ids,
         oldLogprobs: floats,
         advantages: floats,
         mask: floats,
@@ -155,7 +164,7 @@ export function compilePolicy(
       const measured = new Float32Array(mask.length);
       for (const slice of slicesOf(mask)) {
         const graph = await scoring(slice.columns);
-        const feeds = { tokens: take(tokens, slice), targets: take(targets, slice) };
+        const feeds = { ...inputsOf(tokens, slice), targets: take(targets, slice) };
         put(measured, slice, (await graph.run({ ...parameters.views, ...feeds })).logprobs);
       }
       return measured;
@@ -167,7 +176,7 @@ export function compilePolicy(
       await sum.over(slices, learner.gradients, async (slice, gradients) => {
         const graph = await training(slice.columns);
         const feeds = {
-          tokens: take(minibatch.tokens, slice),
+          ...inputsOf(minibatch.tokens, slice),
           targets: take(minibatch.targets, slice),
           oldLogprobs: take(minibatch.oldLogprobs, slice),
           advantages: take(minibatch.advantages, slice),
@@ -189,23 +198,26 @@ export function compileValue(
   options: NetworkOptions & { clipRange: number; coefficient: number },
 ): ValueNetwork {
   const { model, layout, clipRange, coefficient, activationCheckpointing } = options;
-  const { slicesOf, take, put, specs } = cutter(options);
-  const valuesOf = (parameters: Record<string, tf.Tensor>, tokens: tf.Tensor): tf.Tensor =>
-    scalarScores(parameters, hiddenStatesForTraining(parameters, { tokens, activationCheckpointing }, model)); // [b·t]
+  const { slicesOf, inputsOf, take, put, specs } = cutter(options);
+  const valuesOf = (
+    parameters: Record<string, tf.Tensor>,
+    { tokens, states }: Record<'tokens' | 'states', tf.Tensor>,
+  ): tf.Tensor =>
+    scalarScores(parameters, hiddenStatesForTraining(parameters, { tokens, states, activationCheckpointing }, model)); // [b·s]
 
   const scoring = graphsByColumns((columns) =>
     engine.compile(
-      ({ tokens, ...parameters }) => ({ values: valuesOf(parameters, tokens) }),
-      { ...parameterSignature(layout), tokens: specs(columns).ids },
+      ({ tokens, states, ...parameters }) => ({ values: valuesOf(parameters, { tokens, states }) }),
+      { ...parameterSignature(layout), ...specs(columns).inputs },
       { name: 'ppo-value-scoring' },
     ),
   );
   const training = graphsByColumns((columns) => {
-    const { ids, floats, scalar } = specs(columns);
+    const { inputs, floats, scalar } = specs(columns);
     return engine.compile(
-      ({ tokens, oldValues, returns, mask, denominator, ...parameters }) => {
+      ({ tokens, states, oldValues, returns, mask, denominator, ...parameters }) => {
         const { loss, metrics, gradients } = gradientsOf((weights) => {
-          const values = valuesOf(weights, tokens); // [b·t]
+          const values = valuesOf(weights, { tokens, states }); // [b·s]
           const unweighted = clippedValueLoss({
             values,
             oldValues,
@@ -220,7 +232,7 @@ export function compileValue(
       },
       {
         ...parameterSignature(layout),
-        tokens: ids,
+        ...inputs,
         oldValues: floats,
         returns: floats,
         mask: floats,
@@ -235,7 +247,7 @@ export function compileValue(
       const measured = new Float32Array(mask.length);
       for (const slice of slicesOf(mask)) {
         const graph = await scoring(slice.columns);
-        put(measured, slice, (await graph.run({ ...parameters.views, tokens: take(tokens, slice) })).values);
+        put(measured, slice, (await graph.run({ ...parameters.views, ...inputsOf(tokens, slice) })).values);
       }
       return measured;
     },
@@ -245,7 +257,7 @@ export function compileValue(
       await sum.over(slicesOf(mask), learner.gradients, async (slice, gradients) => {
         const graph = await training(slice.columns);
         const feeds = {
-          tokens: take(minibatch.tokens, slice),
+          ...inputsOf(minibatch.tokens, slice),
           oldValues: take(minibatch.oldValues, slice),
           returns: take(minibatch.returns, slice),
           mask: take(mask, slice),
@@ -260,24 +272,40 @@ export function compileValue(
   };
 }
 
+/** A slice, and which states of it are an answer's. */
+interface Cut extends Slice {
+  readonly window: Window;
+}
+
 /** Cuts minibatches, and puts what was computed together again. */
 function cutter({ model, grid, microbatchSize }: NetworkOptions) {
   const { columns } = grid;
   const size = Math.min(microbatchSize ?? grid.rows, grid.rows);
   return {
-    slicesOf: (mask: Float32Array): Slice[] => sliceByLength(lengthsOf(mask, columns), { size, columns }),
+    slicesOf: (mask: Float32Array): Cut[] =>
+      sliceByLength(lengthsOf(mask, columns), { size, columns }).map((slice) => ({
+        ...slice,
+        window: windowOf(mask, slice, { columns, most: grid.states }),
+      })),
     paddingOf: (slices: readonly Slice[], mask: Float32Array): number => paddingOf(slices, lengthsOf(mask, columns)),
-    take: <A extends Float32Array | Int32Array>(values: A, slice: Slice): A =>
-      takeSlice(values, slice, { columns, fill: values instanceof Int32Array ? model.padId : 0 }),
-    put: (target: Float32Array, slice: Slice, values: ArrayLike<number>): void =>
-      putSlice(target, slice, { columns, values }),
-    specs: (sliceColumns: number) =>
-      ({
-        ids: { shape: [size, sliceColumns], dtype: 'int32' },
-        flatIds: { shape: [size * sliceColumns], dtype: 'int32' },
-        floats: { shape: [size * sliceColumns], dtype: 'float32' },
+    inputsOf: (tokens: Int32Array, cut: Cut) => ({
+      tokens: takeSlice(tokens, cut, { columns, fill: model.padId }),
+      states: statesOf(cut, cut.window),
+    }),
+    take: <A extends Float32Array | Int32Array>(values: A, cut: Cut): A =>
+      takeStates(values, cut, { ...cut.window, columns, fill: values instanceof Int32Array ? model.padId : 0 }),
+    put: (target: Float32Array, cut: Cut, values: ArrayLike<number>): void =>
+      putStates(target, cut, { ...cut.window, columns, values }),
+    specs: (sliceColumns: number) => {
+      const states = size * Math.min(sliceColumns, grid.states);
+      const ids = { shape: [states], dtype: 'int32' } as const;
+      return {
+        inputs: { tokens: { shape: [size, sliceColumns], dtype: 'int32' }, states: ids },
+        ids,
+        floats: { shape: [states], dtype: 'float32' },
         scalar: { shape: [], dtype: 'float32' },
-      }) as const,
+      } as const;
+    },
   };
 }
 

@@ -60,7 +60,7 @@ export const train: Train<'ppo'> = async (context) => {
 
   const { prompts, maxPromptTokens } = await readPrompts(context, policy);
   const columns = maxPromptTokens + config.maxNewTokens;
-  const grid = { rows: config.minibatchSize, columns };
+  const grid = { rows: config.minibatchSize, columns, states: config.maxNewTokens };
   const generator = await createGenerator(engine, {
     config: policy.model,
     batch: config.batchSize,

@@ -1,4 +1,4 @@
-import { rankingLoss, selectReal } from '@pavlov/algorithms';
+import { rankingLoss } from '@pavlov/algorithms';
 import { hiddenStatesForTraining, scalarScores, type TransformerConfig } from '@pavlov/model';
 import {
   gradientBuffers,
@@ -15,7 +15,9 @@ import {
   lengthsOf,
   paddingOf,
   sliceByLength,
+  statesOf,
   takeSlice,
+  windowOf,
   type Learner,
   type Slice,
 } from '@pavlov/training';
@@ -63,13 +65,10 @@ export function compileReward(
   const rows = size * answers;
   const training = graphsByColumns((sliceColumns) =>
     engine.compile(
-      ({ tokens, last, pairWeights, ...parameters }) => {
+      ({ tokens, states, pairWeights, ...parameters }) => {
         const { loss, gradients } = gradientsOf((weights) => {
-          const hidden = hiddenStatesForTraining(weights, { tokens, activationCheckpointing }, model);
-          const perToken = scalarScores(weights, hidden); // [p·K·t]
-          // A sum over one chosen column each.
-          const chosen = tf.reshape(selectReal({ values: perToken, mask: last }), [rows, sliceColumns]); // [p·K, t]
-          const scores = tf.reshape(tf.sum(chosen, 1), [size, answers]); // [p, K]
+          const hidden = hiddenStatesForTraining(weights, { tokens, states, activationCheckpointing }, model); // [p·K, C]
+          const scores = tf.reshape(scalarScores(weights, hidden), [size, answers]); // [p, K]
           return rankingLoss({ scores, pairWeights });
         }, parameters);
         return { loss, ...gradientOutputs(gradients) };
@@ -77,7 +76,7 @@ export function compileReward(
       {
         ...parameterSignature(options.layout),
         tokens: { shape: [rows, sliceColumns], dtype: 'int32' },
-        last: { shape: [rows * sliceColumns], dtype: 'float32' },
+        states: { shape: [rows], dtype: 'int32' },
         pairWeights: { shape: [size, answers, answers], dtype: 'float32' },
       },
       { name: 'reward-training' },
@@ -99,7 +98,7 @@ export function compileReward(
           {
             ...learner.parameters.views,
             tokens: takeSlice(tokens, slice, { columns, fill: model.padId }),
-            last: takeSlice(last, slice, { columns, fill: 0 }),
+            states: statesOf(slice, windowOf(last, slice, { columns, most: 1 })),
             // One row of K² weights per prompt; a batch's weights sum to 1, so the slices' losses add up to its own.
             pairWeights: takeSlice(
               pairWeights,

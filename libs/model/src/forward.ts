@@ -33,14 +33,19 @@ export interface TrainingPass {
    * the attention and what the MLP of each layer add to the residual stream.
    */
   readonly masks?: tf.Tensor;
+  /**
+   * Of which of the B·T states something is to be known, int32 [M], each once; of all by default. Nothing that comes after the last
+   * attention is computed for others.
+   */
+  readonly states?: tf.Tensor;
   /** Whether the gradient keeps only the input of each block, and computes the block again. False by default. */
   readonly activationCheckpointing?: boolean;
 }
 
-/** The same with what only training has. */
+/** The same with what only training has; → [M, C], where there are `states`. */
 export function hiddenStatesForTraining(
   weights: Weights,
-  { tokens, masks, activationCheckpointing }: TrainingPass,
+  { tokens, masks, states, activationCheckpointing }: TrainingPass,
   config: TransformerConfig,
 ): tf.Tensor {
   const [batch, length] = tokens.shape;
@@ -52,7 +57,14 @@ export function hiddenStatesForTraining(
 
   const attend = (qkv: tf.Tensor): tf.Tensor => selfAttention({ qkv, heads, length }); // [B·T, C]
   const [first, ...blockMasks] = masks ? tf.unstack(masks) : []; // (2L + 1) × [B·T, C]
-  return trunk(weights, { x: drop(x, first), layers, attend, masks: blockMasks, activationCheckpointing });
+  return trunk(weights, {
+    x: drop(x, first),
+    layers,
+    attend,
+    masks: masks && blockMasks,
+    states,
+    activationCheckpointing,
+  });
 }
 
 /** What a mask lets through, [N, C]: all, where there is none. */
@@ -61,7 +73,7 @@ const drop = (x: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor => (mask ? t
 /** Attention of one layer between its input and output projections: [N, 3C] → [N, C]. */
 type Attend = (qkv: tf.Tensor, layer: number) => tf.Tensor;
 
-interface TrunkInput extends Pick<TrainingPass, 'activationCheckpointing'> {
+interface TrunkInput extends Pick<TrainingPass, 'states' | 'activationCheckpointing'> {
   /** Embedded tokens, [N, C]. */
   readonly x: tf.Tensor;
   readonly layers: number;
@@ -70,11 +82,15 @@ interface TrunkInput extends Pick<TrainingPass, 'activationCheckpointing'> {
   readonly masks?: readonly tf.Tensor[];
 }
 
-/** The blocks and the last normalisation → [N, C]. */
-function trunk(weights: Weights, { x, layers, attend, masks = [], activationCheckpointing }: TrunkInput): tf.Tensor {
+/** The blocks and the last normalisation → [N, C], or [M, C]. */
+function trunk(weights: Weights, { x, layers, attend, masks, states, activationCheckpointing }: TrunkInput): tf.Tensor {
   let residual = x;
   for (let layer = 0; layer < layers; layer++) {
-    const input = { x: residual, weights, masks: masks.slice(2 * layer, 2 * layer + 2) };
+    const constants = {
+      ...(masks && { attentionMask: masks[2 * layer], mlpMask: masks[2 * layer + 1] }),
+      ...(states && layer === layers - 1 && { states }),
+    };
+    const input = { x: residual, weights, constants };
     const compute = (given: BlockInput): tf.Tensor => block(given, { layer, attend });
     residual = activationCheckpointing
       ? recomputed({ ...input, weights: weightsOf(weights, layer) }, compute)
@@ -87,17 +103,22 @@ interface BlockInput {
   /** [N, C] */
   readonly x: tf.Tensor;
   readonly weights: Weights;
-  readonly masks: readonly tf.Tensor[];
+  readonly constants: { readonly attentionMask?: tf.Tensor; readonly mlpMask?: tf.Tensor; readonly states?: tf.Tensor };
 }
 
-/** Attention and MLP, each added to the residual stream: [N, C] → [N, C]. */
-function block({ x, weights, masks }: BlockInput, { layer, attend }: { layer: number; attend: Attend }): tf.Tensor {
+/** Attention and MLP, each added to the residual stream: [N, C] → [N, C], or of M states [M, C]. */
+function block(
+  { x, weights, constants: { attentionMask, mlpMask, states } }: BlockInput,
+  { layer, attend }: { layer: number; attend: Attend },
+): tf.Tensor {
   const name = (part: string): string => blockName(layer, part);
+  const pick = (all: tf.Tensor): tf.Tensor => (states ? embedding(all, states) : all); // whose gradient is deterministic
   const normed = norm(weights, name('ln_1'), x);
-  const attended = attend(project(weights, name('attn.c_attn'), normed), layer); // [N, C]
-  const residual = tf.add(x, drop(project(weights, name('attn.c_proj'), attended), masks[0]));
+  const attended = pick(attend(project(weights, name('attn.c_attn'), normed), layer)); // [N, C]
+  const projected = project(weights, name('attn.c_proj'), attended);
+  const residual = tf.add(pick(x), drop(projected, attentionMask && pick(attentionMask)));
   const wide = gelu(project(weights, name('mlp.c_fc'), norm(weights, name('ln_2'), residual))); // [N, 4C]
-  return tf.add(residual, drop(project(weights, name('mlp.c_proj'), wide), masks[1]));
+  return tf.add(residual, drop(project(weights, name('mlp.c_proj'), wide), mlpMask && pick(mlpMask)));
 }
 
 const weightsOf = (weights: Weights, layer: number): Weights =>

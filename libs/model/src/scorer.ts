@@ -1,6 +1,6 @@
-import { parameterSignature, tf, type Engine, type Parameters } from '@pavlov/tensor';
+import { parameterSignature, type Engine, type Parameters } from '@pavlov/tensor';
 import type { TransformerConfig } from './config';
-import { hiddenStates, nextToken, scalarScores } from './forward';
+import { hiddenStates, hiddenStatesForTraining, nextToken, scalarScores } from './forward';
 import { transformerLayout } from './layout';
 import { checkSequences, layOut } from './sequences';
 
@@ -87,7 +87,7 @@ export async function createRewardScorer(engine: Engine, shape: ScorerShape): Pr
   const { config, batch, length } = shape;
   const compiled = await engine.compile(
     ({ tokens, last, ...weights }) => {
-      const hidden = tf.gather(hiddenStates(weights, tokens, config), last as tf.Tensor1D); // [B, C]
+      const hidden = hiddenStatesForTraining(weights, { tokens, states: last }, config); // [B, C]
       return { scores: scalarScores(weights, hidden) }; // [B]
     },
     {

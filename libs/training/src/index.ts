@@ -17,9 +17,9 @@ export {
   graphsByColumns,
   lengthsOf,
   paddingOf,
-  putSlice,
   sliceByLength,
   takeSlice,
   type Slice,
 } from './slices';
+export { putStates, statesOf, takeStates, windowOf, type Window } from './windows';
 export { createThroughput, type Throughput } from './throughput';

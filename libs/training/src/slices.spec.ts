@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { lengthsOf, paddingOf, putSlice, sliceByLength, takeSlice } from './slices';
+import { lengthsOf, paddingOf, sliceByLength, takeSlice } from './slices';
 
 describe('sliceByLength', () => {
   it('puts rows of similar length together, the longest first', () => {
@@ -44,12 +44,9 @@ it('lengthsOf counts to the last 1 of a row', () => {
   expect(lengthsOf(Float32Array.of(0, 1, 0, 0, 0, 0, 1, 0, 1), 3)).toEqual([2, 0, 3]);
 });
 
-it('takeSlice and putSlice are each other’s inverse on the rows and columns of the slice', () => {
+it('takeSlice takes the rows and columns of the slice', () => {
   const grid = Float32Array.from({ length: 12 }, (_, index) => index); // [3, 4]
   const slice = { rows: [2, 0], size: 3, columns: 2 };
   const values = takeSlice(grid, slice, { columns: 4, fill: -1 });
   expect([...values]).toEqual([8, 9, 0, 1, -1, -1]);
-  const target = new Float32Array(12);
-  putSlice(target, slice, { columns: 4, values });
-  expect([...target]).toEqual([0, 1, 0, 0, 0, 0, 0, 0, 8, 9, 0, 0]);
 });

@@ -71,18 +71,6 @@ export function takeSlice<A extends Float32Array | Int32Array>(
   return taken as A;
 }
 
-/** Writes what was computed for a slice to its place in a flat [B, T] array on T = `columns`. */
-export function putSlice(
-  target: Float32Array,
-  slice: Slice,
-  { columns, values }: { columns: number; values: ArrayLike<number> },
-): void {
-  slice.rows.forEach((row, index) => {
-    for (let column = 0; column < slice.columns; column++)
-      target[row * columns + column] = values[index * slice.columns + column];
-  });
-}
-
 /** One graph for each number of columns, compiled when it is first asked for. */
 export function graphsByColumns(
   compile: (columns: number) => Promise<CompiledFunction>,
@@ -98,10 +86,10 @@ export function graphsByColumns(
 /** Adds the gradients of slices up. */
 export interface GradientSum {
   /** Has `compute` fill a buffer for each slice, one after the other; `total` holds the sum. */
-  over(
-    slices: readonly Slice[],
+  over<S extends Slice>(
+    slices: readonly S[],
     total: Parameters,
-    compute: (slice: Slice, gradients: Parameters) => Promise<void>,
+    compute: (slice: S, gradients: Parameters) => Promise<void>,
   ): Promise<void>;
 }
 

@@ -51,8 +51,8 @@ const primitives: Primitive[] = [
   {
     name: 'a part that is recomputed, between others',
     fn: ({ x, w, b }) => {
-      const part = recomputed({ x: tf.sin(x), weights: { w }, masks: [tf.scalar(2)] }, ({ x, weights: { w }, masks }) =>
-        tf.add(tf.mul(gelu(tf.matMul(x, w)), masks[0]), x),
+      const part = recomputed({ x: tf.sin(x), weights: { w }, constants: { two: tf.scalar(2) } }, (given) =>
+        tf.add(tf.mul(gelu(tf.matMul(given.x, given.weights.w)), given.constants.two), given.x),
       );
       return tf.mul(part, tf.add(x, b));
     },

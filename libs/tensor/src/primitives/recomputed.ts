@@ -14,31 +14,33 @@ export interface RecomputedInput {
   readonly x: tf.Tensor;
   /** Other float tensors that are differentiated, by name. */
   readonly weights: Readonly<Record<string, tf.Tensor>>;
-  /** Tensors without a gradient, such as dropout's masks. */
-  readonly masks?: readonly tf.Tensor[];
+  /** Tensors without a gradient, such as dropout's masks, by name. */
+  readonly constants?: Readonly<Record<string, tf.Tensor>>;
 }
 
 /** `fn(input)`, whose gradient computes it again. `fn` may use no tensors but its input. The numbers are the same. */
 export function recomputed(
-  { x, weights, masks = [] }: RecomputedInput,
+  { x, weights, constants = {} }: RecomputedInput,
   fn: (input: Required<RecomputedInput>) => tf.Tensor,
 ): tf.Tensor {
   const names = Object.keys(weights);
   const learned = names.length + 1;
+  const named = (names: readonly string[], tensors: readonly tf.Tensor[]): Record<string, tf.Tensor> =>
+    Object.fromEntries(names.map((name, i) => [name, tensors[i]]));
   const compute = ([x, ...others]: readonly tf.Tensor[]): tf.Tensor =>
     fn({
       x,
-      weights: Object.fromEntries(names.map((name, i) => [name, others[i]])),
-      masks: others.slice(names.length),
+      weights: named(names, others),
+      constants: named(Object.keys(constants), others.slice(names.length)),
     });
-  return customGradient([x, ...Object.values(weights), ...masks], (inputs) => ({
+  return customGradient([x, ...Object.values(weights), ...Object.values(constants)], (inputs) => ({
     value: compute(inputs),
     saved: inputs,
     gradient: (dy, [x, ...others]) => {
       // Without the wait, it could be done right away: ONNX Runtime would even merge it with the first time.
       const again = [after(x, dy), ...others];
       const gradients = innerGradients(again.slice(0, learned), { dy, fn: () => compute(again) });
-      return [...gradients, ...again.slice(learned).map((mask) => tf.zerosLike(mask))];
+      return [...gradients, ...again.slice(learned).map((constant) => tf.zerosLike(constant))];
     },
   }));
 }
