@@ -45,11 +45,13 @@ export interface Tile {
 /** What is fetched into the second-level cache meanwhile: so many lines in each round of the loop, from `base` on. */
 export interface Touch {
   readonly base: Gpr;
-  /** Bytes from one line to the next. */
+  /** Bytes from one line to the next; with `apart`, from one round to the next. */
   readonly step: number | Gpr;
   readonly stepIn: 'code' | 'register';
   /** At most `unrolled`. */
   readonly lines: number;
+  /** Bytes from one line of a round to the next, where all rounds go along so many rows. */
+  readonly apart?: number;
 }
 
 /** The register of a sum. */
@@ -90,9 +92,10 @@ export function emitProduct(code: Assembler, tile: Tile): void {
     code.align(32);
     code.place(start);
     for (let step = 0; step < unrolled; step++) {
-      if (touch && step < touch.lines) emitTouch(code, touch);
+      if (touch && step < touch.lines) emitTouch(code, touch, step);
       emitStep(code, tile, step);
     }
+    if (touch?.apart !== undefined) emitTouchStep(code, touch);
     advance(unrolled);
     code.addImmediate(counter, -1);
     code.jumpIf('notEqual', start);
@@ -102,8 +105,12 @@ export function emitProduct(code: Assembler, tile: Tile): void {
   advance(rest);
 }
 
-function emitTouch(code: Assembler, { base, step, stepIn }: Touch): void {
-  code.prefetch({ base }, 2);
+function emitTouch(code: Assembler, touch: Touch, nth: number): void {
+  code.prefetch({ base: touch.base, displacement: nth * (touch.apart ?? 0) }, 2);
+  if (touch.apart === undefined) emitTouchStep(code, touch);
+}
+
+function emitTouchStep(code: Assembler, { base, step, stepIn }: Touch): void {
   if (stepIn === 'code') code.addImmediate(base, step);
   else code.addGpr(base, step);
 }

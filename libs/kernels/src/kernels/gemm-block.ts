@@ -3,7 +3,7 @@ import { type Assembler } from '../assembler';
 import { type Gpr, type Label, type Memory, r10, r11, r12, r13, r14, r15, r8, r9, rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp } from '../encoding'; // prettier-ignore
 import { type GemmSpec, type Plan, type Step } from './gemm-plan';
 import { emitTile } from './gemm-tile';
-import { unrolled } from '../tile';
+import { type Touch, unrolled } from '../tile';
 import { type Layout, repeat } from './packing';
 import { layoutOf } from './packing-pairs';
 
@@ -216,29 +216,41 @@ export class GemmBlock {
     code.lea(rsi, { base: rsp, displacement: slotBytes + this.tileBytes });
     code.mov(rdi, r10);
     code.mov(r15, slots.bias);
-    let touches: number | undefined;
-    if (this.spec.transposeA) {
-      // The next tile's rows, of each the last line: the first one is this tile's, too.
-      const lines = unrolled * this.layout.terms; // that a round of the loop takes
-      touches = Math.min(unrolled, Math.ceil(lines / this.plan.blockPanels));
-      code.lea(r9, { base: r8, displacement: 4 * (2 * rows - 1) });
-      code.movImmediate(rbx, this.strides.a);
-      code.movImmediate(r11, Math.ceil(lines / touches));
-    }
+    const { touch, advance } = this.emitTouches(code, step, rows);
     counted(code, { counter: r13, count: slots.panels }, () => {
-      emitTile(code, this.spec, { ...step, rows, panel, left, touches });
+      emitTile(code, this.spec, { ...step, rows, panel, left, touch });
       code.addImmediate(rdi, this.panelBytes);
       code.addImmediate(r15, this.panelBytes);
-      if (touches) {
-        const on: Label = {};
-        code.addImmediate(r11, -1);
-        code.jumpIf('notEqual', on);
-        code.movImmediate(rbx, 0); // all have been fetched
-        code.place(on);
-      }
+      advance();
     });
     if (lastPanel)
-      once(code, slots.lastPanel, () => emitTile(code, this.spec, { ...step, rows, panel: lastPanel, left }));
+      once(code, slots.lastPanel, () => emitTile(code, this.spec, { ...step, rows, panel: lastPanel, left, touch }));
+  }
+
+  /** What of the next tile's rows is fetched while this one's are multiplied, a share with each panel. Takes r9, rbx and r11. */
+  private emitTouches(code: Assembler, { depth }: Step, rows: number): { touch: Touch; advance: () => void } {
+    const { blockPanels } = this.plan;
+    const terms = unrolled * this.layout.terms; // of a round of the loop
+    if (!this.spec.transposeA) {
+      const lines = Math.min(unrolled, Math.ceil(rows / blockPanels));
+      code.lea(r9, { base: r8, displacement: rows * this.strides.a });
+      const touch = { base: r9, step: 4 * terms, stepIn: 'code', lines, apart: this.strides.a } as const;
+      const toNext = lines * this.strides.a - Math.floor(this.stepsOf(depth) / unrolled) * touch.step;
+      return { touch, advance: () => code.addImmediate(r9, toNext) };
+    }
+    // Of each row the last line: the first one is this tile's, too.
+    const lines = Math.min(unrolled, Math.ceil(terms / blockPanels));
+    code.lea(r9, { base: r8, displacement: 4 * (2 * rows - 1) });
+    code.movImmediate(rbx, this.strides.a);
+    code.movImmediate(r11, Math.ceil(terms / lines));
+    const advance = (): void => {
+      const on: Label = {};
+      code.addImmediate(r11, -1);
+      code.jumpIf('notEqual', on);
+      code.movImmediate(rbx, 0); // all have been fetched
+      code.place(on);
+    };
+    return { touch: { base: r9, step: rbx, stepIn: 'register', lines }, advance };
   }
 
   /** Has r12 point to rows of A, laid out on the stack where that pays; says how they lie there. */

@@ -1,7 +1,7 @@
 /** One tile of a matrix product. */
 import { type Assembler } from '../assembler';
-import { type Memory, r12, r15, r9, rax, rbx, rcx, rdi, rdx, rsi } from '../encoding';
-import { emitProduct, sumAt, termsOf, zeroSums } from '../tile';
+import { type Memory, r12, r15, rax, rcx, rdi, rdx, rsi } from '../encoding';
+import { emitProduct, sumAt, termsOf, type Touch, zeroSums } from '../tile';
 import { type GemmSpec, type Step } from './gemm-plan';
 import { type Panel } from './packing';
 
@@ -10,19 +10,15 @@ export interface GemmTile extends Step {
   readonly panel: Panel;
   /** How the rows of A lie: bytes from one number or pair along the depth to the next, and from row to row. */
   readonly left: { readonly step: number; readonly rowStride: number };
-  /** Lines of the next tile's rows that are fetched in each round, from r9 on and rbx apart. */
-  readonly touches?: number;
+  /** What is fetched of the next tile's rows. */
+  readonly touch: Touch;
 }
 
 /**
  * Adds the product of A's rows at r12 and the panel of B at rsi to the tile of C at rdi. The part of b is at r15. rsi moves on to the
  * next panel.
  */
-export function emitTile(
-  code: Assembler,
-  spec: GemmSpec,
-  { rows, panel, left, depth, first, touches }: GemmTile,
-): void {
+export function emitTile(code: Assembler, spec: GemmSpec, { rows, panel, left, depth, first, touch }: GemmTile): void {
   const { vectors, last } = panel;
   const vectorBytes = 4 * code.lanes;
   const partial = last < code.lanes;
@@ -57,7 +53,7 @@ export function emitTile(
     depth: Math.ceil(depth / termsOf(spec.precision)),
     depthIn: 'code',
     counter: rcx,
-    ...(touches && { touch: { base: r9, step: rbx, stepIn: 'register', lines: touches } }),
+    touch,
   });
   const temporary = rows * vectors;
   if (partial) code.setMask(mask, last, rax);
