@@ -16,7 +16,14 @@ import { reportFiles, type EvaluationReport, type PolicyEvaluation } from '@pavl
 import { gradeResponse } from '@pavlov/datasets';
 import { type Train } from '@pavlov/service-kit';
 import { performance } from 'node:perf_hooks';
-import { createThroughput, loadCheckpoint, loadRewardModel, openEngine, readRows } from '@pavlov/training';
+import {
+  createThroughput,
+  loadCheckpoint,
+  loadRewardModel,
+  openEngine,
+  openSamplingEngine,
+  readRows,
+} from '@pavlov/training';
 import { createBench } from './bench';
 import { renderMarkdown } from './markdown';
 import { byCategory, compare, figuresOf, gradeShares, mean, sampleTable, type Answers } from './summary';
@@ -25,14 +32,14 @@ export const train: Train<'evaluation'> = async (context) => {
   const { config, seed, store, job } = context;
   const { threads } = context;
   using engine = await openEngine({ threads });
-  using inBfloat16 =
-    config.weights === 'bfloat16' ? await openEngine({ threads, precision: 'bfloat16', field: 'weights' }) : undefined;
+  using answering =
+    config.weights === 'float32' ? undefined : await openSamplingEngine({ threads, weights: config.weights });
   const all = await readRows(store, { id: config.prompts, kind: 'prompts' });
   const prompts = all.slice(0, config.maxPrompts ?? all.length);
   const reward = config.reward === undefined ? undefined : await loadRewardModel(store, config.reward);
   const reference =
     config.reference === undefined ? undefined : await loadCheckpoint(store, { id: config.reference, head: 'lm' });
-  const bench = await createBench({ context, engine, answering: inBfloat16 ?? engine, prompts, reward, reference });
+  const bench = await createBench({ context, engine, answering: answering ?? engine, prompts, reward, reference });
 
   const throughput = createThroughput();
   const evaluations: PolicyEvaluation[] = [];

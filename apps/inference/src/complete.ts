@@ -1,8 +1,8 @@
 import { type Store } from '@pavlov/checkpoint-store';
-import { type Completion, type CompletionRequest, PavlovError } from '@pavlov/contracts';
+import { type Completion, type CompletionRequest, PavlovError, type SamplingWeights } from '@pavlov/contracts';
 import { createGenerator, type Generator } from '@pavlov/model';
-import { type Engine, type Parameters, type Precision } from '@pavlov/tensor';
-import { loadCheckpoint, type LoadedCheckpoint, openEngine } from '@pavlov/training';
+import { type Engine, type Parameters } from '@pavlov/tensor';
+import { loadCheckpoint, type LoadedCheckpoint, openSamplingEngine } from '@pavlov/training';
 import { keepRecentlyUsed } from './recently-used';
 
 /** Checkpoints in memory: enough to compare the stages of one pipeline. */
@@ -47,18 +47,18 @@ export function roomFor(asked: { promptTokens: number; maxNewTokens: number; n: 
   return { batch: n, maxPromptTokens: Math.min(rounded, contextLength - maxNewTokens), maxNewTokens };
 }
 
-/** @param options.threads Threads to compute with, in each precision that is asked for. */
+/** @param options.threads Threads to compute with, for each kind of weights that is asked for. */
 export function createCompleter({ store, threads }: { store: Store; threads: number }): Completer {
-  const engines = new Map<Precision, Engine>();
+  const engines = new Map<SamplingWeights, Engine>();
   const checkpoints = keepRecentlyUsed<LoadedCheckpoint>({ limit: keptCheckpoints });
   const generators = keepRecentlyUsed<KeptGenerator>({
     limit: keptGenerators,
     dispose: ({ generator }) => generator.dispose(),
   });
 
-  const engineIn = async (precision: Precision): Promise<Engine> => {
-    const engine = engines.get(precision) ?? (await openEngine({ threads, precision, field: 'weights' }));
-    engines.set(precision, engine);
+  const engineFor = async (weights: SamplingWeights): Promise<Engine> => {
+    const engine = engines.get(weights) ?? (await openSamplingEngine({ threads, weights }));
+    engines.set(weights, engine);
     return engine;
   };
 
@@ -74,8 +74,7 @@ export function createCompleter({ store, threads }: { store: Store; threads: num
       const key = JSON.stringify({ ...shape, weights, ...(weights === 'int8' && { checkpoint }) });
       const { generator, int8 } = await generators.get(key, async () => {
         const int8 = weights === 'int8' ? parameters : undefined;
-        const engine = await engineIn(weights === 'bfloat16' ? 'bfloat16' : 'float32');
-        return { generator: await createGenerator(engine, { ...shape, int8 }), int8 };
+        return { generator: await createGenerator(await engineFor(weights), { ...shape, int8 }), int8 };
       });
       const { responses, logprobs, finished } = await generator.generate({
         parameters: int8 ?? parameters,

@@ -8,6 +8,7 @@ export * from './jobs';
 export * from './manifests';
 export * from './report';
 export * from './rows';
+export type { SamplingWeights } from './stages/common';
 export * from './stages/evaluation';
 export * from './stages/feedback';
 export * from './stages/ppo';

@@ -1,5 +1,5 @@
 import * as kernels from '@pavlov/kernels';
-import { openEngine } from './engine';
+import { openEngine, openSamplingEngine } from './engine';
 
 // A machine has bfloat16 or it has not; either is put in its place. Nothing is computed here.
 jest.mock('@pavlov/kernels', () => ({
@@ -39,6 +39,27 @@ describe('the engine of a job', () => {
         hint: expect.stringContaining(`Leave \`${field ?? 'precision'}\` out to compute in float32`),
       },
     });
+  });
+
+  it.each([
+    [true, 'float32', 'float32'],
+    [true, 'bfloat16', 'bfloat16'],
+    [true, 'int8', 'bfloat16'],
+    [false, 'float32', 'float32'],
+    [false, 'int8', 'float32'],
+  ] as const)(
+    'samples, where bfloat16 is there (%s), with weights in %s on an engine in %s',
+    async (...[has, weights, precision]) => {
+      pretend(has);
+      using engine = await openSamplingEngine({ threads: 2, weights });
+      expect([engine.threads, engine.precision]).toEqual([2, precision]);
+    },
+  );
+
+  it('refuses to sample in bfloat16 where there is none', async () => {
+    pretend(false);
+    const failing = openSamplingEngine({ threads: 1, weights: 'bfloat16' });
+    await expect(failing).rejects.toMatchObject({ code: 'PRECISION_UNAVAILABLE', body: { field: 'weights' } });
   });
 
   it('passes on what else is wrong', async () => {

@@ -1,4 +1,4 @@
-import { PavlovError } from '@pavlov/contracts';
+import { PavlovError, type SamplingWeights } from '@pavlov/contracts';
 import { createEngine, type Engine, type Precision, PrecisionUnavailableError } from '@pavlov/tensor';
 
 interface JobEngineOptions {
@@ -29,5 +29,21 @@ export async function openEngine({ field = 'precision', ...options }: JobEngineO
       },
       { cause: error },
     );
+  }
+}
+
+/**
+ * The engine that answers are sampled on. Where weights are in 8 bits, all else that products read is in bfloat16, if the machine can.
+ *
+ * @throws PavlovError PRECISION_UNAVAILABLE if the machine cannot sample in bfloat16, and is asked to
+ */
+export async function openSamplingEngine(options: { threads: number; weights: SamplingWeights }): Promise<Engine> {
+  const { threads, weights } = options;
+  if (weights !== 'int8') return openEngine({ threads, precision: weights, field: 'weights' });
+  try {
+    return await createEngine({ threads, precision: 'bfloat16' });
+  } catch (error) {
+    if (!(error instanceof PrecisionUnavailableError)) throw error;
+    return createEngine({ threads });
   }
 }

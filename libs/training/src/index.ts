@@ -1,5 +1,5 @@
 export { loadCheckpoint, publishCheckpoint, type LoadedCheckpoint, type PublishingContext } from './checkpoints';
-export { openEngine } from './engine';
+export { openEngine, openSamplingEngine } from './engine';
 export { createLearner, type Learner, type OptimiserConfig } from './learner';
 export { compileLmStep, type LmLoss, type LmStep, type LmStepOptions } from './lm-step';
 export { openPretrainingMix, type MixedIn, type PretrainingMix } from './pretraining-mix';

@@ -49,8 +49,9 @@ export const samplingWeights = z
   .enum(['float32', 'bfloat16', 'int8'])
   .default('float32')
   .describe(
-    'What answers are sampled with: `int8` rounds the matrices to 8 bits, which is faster the larger the model is and costs a little accuracy; `bfloat16` rounds all that matrix products read, costs less of it, and fails where the processor has no AVX512_BF16.',
+    'What answers are sampled with: `int8` rounds the matrices to 8 bits, which is faster the larger the model is and costs a little accuracy, and the rest as `bfloat16` where that can be had; `bfloat16` rounds all that matrix products read, and fails where the processor has no AVX512_BF16.',
   );
+export type SamplingWeights = z.infer<typeof samplingWeights>;
 
 export const heldOutFraction = z
   .number()
