@@ -32,7 +32,10 @@ export function matMul(
   );
 }
 
-/** Products with a side below it are too little work to be worth rounding for: a head's single number above all. */
+/**
+ * With fewer columns, or terms of a sum, a product is too little work to be worth rounding for: a head's single number above all. How
+ * many rows there are must not matter, since they are what happens to be in a batch.
+ */
 const leastSide = 16;
 
 /** By a kernel of our own, in the builder's precision: A, B and perhaps a bias. */
@@ -41,7 +44,7 @@ export function gemm(
   factors: readonly Operand[],
   spec: Omit<GemmSpec, 'threads' | 'precision'>,
 ): Operand {
-  const rounds = Math.min(spec.rows, spec.columns, spec.depth) >= leastSide;
+  const rounds = Math.min(spec.columns, spec.depth) >= leastSide;
   return builder.kernel(
     gemmKernel(builder.extension!, {
       ...spec,
