@@ -3,15 +3,14 @@
  *   npm run bench -- --help
  */
 import { writeFileSync } from 'node:fs';
+import { compareLosses } from './speed/agreement';
 import { describeEnvironment, environmentOf, versionsOf, type Environment } from './speed/environment';
 import { readOptions, usage, UsageError, type Options } from './speed/options';
 import { measureProfiles, profiledPhases, profileTable } from './speed/profile';
 import { footnotes, rowsOf, table } from './speed/report';
 import { measureScaling, scalingTable } from './speed/scaling';
-import { shapes } from './speed/shapes';
-import { measureOurs, measurePeer } from './speed/sides';
 import { sit, type Sitting } from './speed/sitting';
-import { casesOf, type Task } from './speed/task';
+import { casesOf } from './speed/task';
 
 const progress = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -75,22 +74,6 @@ async function runProfile(options: Options, { write }: Output): Promise<void> {
   const rows = await measureProfiles(casesOf({ ...options, phases }), options);
   write({ rows });
   console.log(profileTable(rows));
-}
-
-/** Far above the differences of float32 sums, far below those of another model, loss or optimiser. */
-const sameLoss = 1e-4;
-
-/** Trains the shape tiny for some steps on both sides, from the same weights: do they compute the same thing? */
-async function compareLosses(peer: string, { threads, seconds, seed }: Options): Promise<string> {
-  const task: Task = { phase: 'losses', shape: shapes.tiny, batch: shapes.tiny.batch, threads, seconds, seed };
-  const { losses: ours = [] } = await measureOurs(task);
-  const answer = await measurePeer(peer, { task, mode: 'eager' });
-  if ('unavailable' in answer) throw new Error(`PyTorch's side cannot run: ${answer.unavailable}`);
-  const theirs = answer.losses ?? [];
-  const difference = Math.max(...ours.map((loss, i) => Math.abs(loss / theirs[i] - 1)));
-  if (!(difference < sameLoss))
-    throw new Error(`The two sides do not compute the same: losses ${ours.join(' ')} and ${theirs.join(' ')}`);
-  return `same work ${ours.length} steps of tiny from the same weights: losses ${ours[0].toFixed(4)} to ${ours.at(-1)?.toFixed(4)} on both sides, at most ${difference.toExponential(0)} apart`;
 }
 
 main(process.argv.slice(2)).catch((error: Error) => {

@@ -12,12 +12,19 @@ One measurement per process, and one line of JSON as the last line of standard o
 Modes: `eager`; `compile`, by torch.compile; `packed`, for scoring and generation, with weights in oneDNN's layout, packed
 anew in every call, as a changed policy would have to be; `transformers`, Hugging Face's GPT2LMHeadModel.
 
+With `--precision bfloat16` matrix products read bfloat16: training runs under torch.autocast, over weights in float32; scoring
+and generation convert the weights, anew in every call too. Softmax and log-probabilities of the vocabulary stay float32, and
+attention is done in the way that is fastest here: see attention.py. Two more ways were tried and left out. Autocast was slower
+than conversion for scoring; and oneDNN computes in float32 all the same, on processors without AMX, where
+`torch.backends.mkldnn.matmul.fp32_precision` is "bf16" or `torch.set_float32_matmul_precision` is "medium".
+
 The phase `ppo` is Hugging Face TRL's, where that can be imported: see trl_ppo.py.
 
-Both sides compute the same thing: float32, tied head, biases everywhere, no dropout, GELU's tanh form, clipping by global
+Both sides compute the same thing: tied head, biases everywhere, no dropout, GELU's tanh form, clipping by global
 norm, AdamW that decays matrices only. Weights and tokens are the same numbers too (see `numbers`), so the losses agree.
 """
 import argparse
+import copy
 import json
 import math
 import os
@@ -31,6 +38,7 @@ parser.add_argument(
     "--phase", default="train", choices=["train", "score", "generate", "ppo", "memory", "losses", "sgemm", "read"]
 )
 parser.add_argument("--mode", default="eager", choices=["eager", "compile", "packed", "transformers"])
+parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"], help="of matrix products")
 for name, default in dict(
     layers=4, heads=4, width=128, context=128, vocab=512, length=128, batch=16, prompt=32, answer=96, threads=0
 ).items():
@@ -49,6 +57,7 @@ import numpy  # noqa: E402
 import torch  # noqa: E402
 import torch.nn as nn  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
+from attention import fastest, in_one_type  # noqa: E402
 from machine import Others, versions_of  # noqa: E402
 
 if args.threads:
@@ -56,6 +65,7 @@ if args.threads:
 torch.set_flush_denormal(True)
 torch.manual_seed(args.seed)
 
+REDUCED = args.precision == "bfloat16"
 PAD = 1  # Pavlov gives PAD no probability; the comparison of losses masks it here, timed runs do not
 TOKENS = 0xFFFF  # the stream of `numbers` that tokens come from
 
@@ -165,9 +175,13 @@ class GPT2(nn.Module):
             x = block(x, linear, attend)
         return self.ln_f(x)
 
-    def logits(self, ids, linear=plain):
+    def logits(self, ids, attend, linear=plain):
         """ids [B, T] → [B, T, V]"""
-        hidden = self.hidden(ids, torch.arange(ids.size(1)), linear, [causal] * args.layers)
+
+        def whole(qkv):
+            return join_heads(attend(*split_heads(qkv)))
+
+        hidden = self.hidden(ids, torch.arange(ids.size(1)), linear, [whole] * args.layers)
         return linear(self.head, hidden)
 
 
@@ -183,17 +197,38 @@ def join_heads(y):
     return y.transpose(1, 2).reshape(batch, length, args.width)
 
 
-def causal(qkv):
-    q, k, v = split_heads(qkv)
-    return join_heads(F.scaled_dot_product_attention(q, k, v, is_causal=True))
+def attention(queries, keys, learn=False):
+    """How so many queries attend to so many keys."""
+    if REDUCED:
+        return fastest(args.batch, args.heads, args.width // args.heads, queries, keys, learn)
+    return in_one_type(torch.float32, queries == keys)
 
 
 def logprobs(logits, targets):
     """Log-probability of each target; cheaper than a whole log-softmax."""
+    logits = logits.float()
     return logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1) - torch.logsumexp(logits, -1)
 
 
 # ── phases: each gives a function to time, and what one call of it is worth ───────────────────────────────────────────
+
+
+def autocast():
+    """What training in bfloat16 runs under; nothing in float32."""
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=REDUCED)
+
+
+def converted(model):
+    """A model to compute with, and how it gets `model`'s weights: in bfloat16, if that is wanted."""
+    if not REDUCED:
+        return model, lambda: None
+    half = copy.deepcopy(model).to(torch.bfloat16)
+
+    def refresh():
+        for ours, theirs in zip(half.parameters(), model.parameters()):
+            ours.copy_(theirs)
+
+    return half, refresh
 
 
 def hugging_face():
@@ -213,7 +248,7 @@ def hugging_face():
         bos_token_id=0,
         eos_token_id=None,
         pad_token_id=PAD,
-        attn_implementation="sdpa",
+        attn_implementation="sdpa" if attention(args.prompt, args.prompt).name == "fused" else "eager",
     )
     return GPT2LMHeadModel(config)
 
@@ -222,8 +257,8 @@ def build():
     return fill(hugging_face() if args.mode == "transformers" else GPT2())
 
 
-def logits_of(model, ids):
-    return model(input_ids=ids, use_cache=False).logits if args.mode == "transformers" else model.logits(ids)
+def logits_of(model, ids, attend):
+    return model(input_ids=ids, use_cache=False).logits if args.mode == "transformers" else model.logits(ids, attend)
 
 
 def training(mask_pad=False):
@@ -240,8 +275,12 @@ def training(mask_pad=False):
         fused=True,
     )
 
+    attend = attention(args.length, args.length, learn=True).attend
+
     def loss_of(ids, targets):
-        logits = logits_of(model, ids).view(-1, args.vocab)
+        with autocast():
+            logits = logits_of(model, ids, attend).view(-1, args.vocab)
+        logits = logits.float()
         if mask_pad:
             logits = logits.index_fill(1, torch.tensor([PAD]), -1e9)
         return F.cross_entropy(logits, targets)
@@ -262,14 +301,15 @@ def training(mask_pad=False):
 
 
 def scoring():
-    model = build().eval()
+    model, refresh = converted(build().eval())
+    attend = attention(args.length, args.length).attend
     text = tokens(args.batch, args.length + 1)
     ids, targets = text[:, :-1].contiguous(), text[:, 1:].contiguous()
 
     def score(ids, targets):
         if args.mode == "packed":
-            return logprobs(model.logits(ids, Packed(model, ids.numel())), targets)
-        return logprobs(logits_of(model, ids), targets)
+            return logprobs(model.logits(ids, attend, Packed(model, ids.numel())), targets)
+        return logprobs(logits_of(model, ids, attend), targets)
 
     # inference_mode would make torch.compile specialise once more
     without_gradients = torch.no_grad if args.mode == "compile" else torch.inference_mode
@@ -277,6 +317,7 @@ def scoring():
 
     def run():
         with without_gradients():
+            refresh()
             return compiled(ids, targets)
 
     return run
@@ -284,6 +325,7 @@ def scoring():
 
 def sample(logits):
     """One token per row from the whole distribution, and its log-probability. Faster on a CPU than torch.multinomial."""
+    logits = logits.float()
     sums = torch.softmax(logits, -1).cumsum(-1)
     drawn = torch.searchsorted(sums, torch.rand(sums.size(0), 1) * sums[:, -1:]).clamp_max_(sums.size(1) - 1)
     return drawn, logprobs(logits, drawn.squeeze(1))
@@ -293,13 +335,14 @@ def generation():
     """Sampling with a key-value cache: a prompt in one pass, then a token per row and step."""
     if args.mode == "transformers":
         return hugging_face_generation()
-    model = build().eval()
+    model, refresh = converted(build().eval())
     batch, prompt_length, steps = args.batch, args.prompt, args.answer
     prompts = tokens(batch, prompt_length)
     room = prompt_length + steps
+    first, then = attention(prompt_length, prompt_length), attention(1, room)
     shape = (batch, args.heads, room, args.width // args.heads)
     # A tensor of its own for each: torch.compile copies whole what it changes a view of.
-    caches = [(torch.zeros(shape), torch.zeros(shape)) for _ in range(args.layers)]
+    caches = [(torch.zeros(shape, dtype=then.cache), torch.zeros(shape, dtype=then.cache)) for _ in range(args.layers)]
     places = torch.arange(room)
 
     def growing(layer, start, end):
@@ -308,8 +351,9 @@ def generation():
             keys, values = caches[layer]
             keys[:, :, start:end] = k
             values[:, :, start:end] = v
-            past = keys[:, :, :end], values[:, :, :end]
-            return join_heads(F.scaled_dot_product_attention(q, *past, is_causal=end - start > 1))
+            if start == 0:
+                return join_heads(first.attend(q, k, v))
+            return join_heads(then.attend(q, keys[:, :, :end], values[:, :, :end]))
 
         return attend
 
@@ -326,9 +370,9 @@ def generation():
             def attend(qkv):
                 q, k, v = split_heads(qkv)
                 keys, values = keys_and_values[layer]
-                keys.index_copy_(2, place, k)
-                values.index_copy_(2, place, v)
-                return join_heads(F.scaled_dot_product_attention(q, keys, values, attn_mask=visible))
+                keys.index_copy_(2, place, k.to(keys.dtype))
+                values.index_copy_(2, place, v.to(values.dtype))
+                return join_heads(then.attend(q, keys, values, visible))
 
             return attend
 
@@ -340,10 +384,11 @@ def generation():
     def run():
         answers = torch.empty(batch, steps, dtype=torch.long)
         scores = torch.empty(batch, steps)
+        refresh()
         linear = Packed(model, batch) if args.mode == "packed" else plain
         drawn, scores[:, 0] = sample(next_logits(prompts, 0, linear))
         answers[:, :1] = drawn
-        visible = torch.full((1, 1, 1, room), -math.inf)
+        visible = torch.full((1, 1, 1, room), -math.inf, dtype=then.mask)
         visible[..., :prompt_length] = 0
         for n in range(1, steps):
             place = prompt_length + n - 1
@@ -360,12 +405,13 @@ def generation():
 
 
 def hugging_face_generation():
-    model = build().eval()
+    model, refresh = converted(build().eval())
     prompts = tokens(args.batch, args.prompt)
     attention_mask = torch.ones_like(prompts)
 
     @torch.inference_mode()
     def run():
+        refresh()
         text = model.generate(
             prompts,
             attention_mask=attention_mask,
@@ -413,7 +459,8 @@ def peak_mib():
 def result():
     if args.phase == "sgemm":
         rows, inner, columns = 2048, 1024, 2048
-        a, b, out = torch.randn(rows, inner), torch.randn(inner, columns), torch.empty(rows, columns)
+        kind = torch.bfloat16 if REDUCED else torch.float32
+        a, b, out = (torch.randn(*size).to(kind) for size in ((rows, inner), (inner, columns), (rows, columns)))
         with torch.inference_mode():
             seconds, how = measure(lambda: torch.mm(a, b, out=out))
         return dict(value=2 * rows * inner * columns / seconds / 1e9, unit="GFLOP/s", **how)

@@ -13,10 +13,10 @@ export interface Environment {
   readonly date: string;
   /** Of this repository; null outside of git. */
   readonly commit: string | null;
-  readonly settings: Pick<Options, 'rounds' | 'seconds' | 'threads' | 'seed'>;
+  readonly settings: Pick<Options, 'precision' | 'rounds' | 'seconds' | 'threads' | 'seed'>;
 }
 
-export function environmentOf({ mode, rounds, seconds, threads, seed }: Options): Environment {
+export function environmentOf({ mode, precision, rounds, seconds, threads, seed }: Options): Environment {
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: cpus().length,
@@ -25,7 +25,7 @@ export function environmentOf({ mode, rounds, seconds, threads, seed }: Options)
     loadAverage: loadavg().map((load) => Number(load.toFixed(2))),
     date: new Date().toISOString(),
     commit: commit(),
-    settings: { rounds: mode === 'sitting' ? rounds : 1, seconds, threads, seed },
+    settings: { precision, rounds: mode === 'sitting' ? rounds : 1, seconds, threads, seed },
   };
 }
 
@@ -41,10 +41,10 @@ function commit(): string | null {
 
 export function describeEnvironment(environment: Environment): string {
   const { cpu, cores, memoryGib, system, loadAverage, settings } = environment;
-  const { rounds, seconds, threads, seed } = settings;
+  const { precision, rounds, seconds, threads, seed } = settings;
   return [
     `machine   ${cpu}, ${cores} cores, ${memoryGib} GiB; ${system}; load average ${loadAverage.join(' ')} at the start`,
-    `settings  ${threads} threads, ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s, seed ${seed}; commit ${environment.commit ?? 'unknown'}`,
+    `settings  ${precision}, ${threads} threads, ${rounds} ${rounds === 1 ? 'round' : 'rounds'} of ${seconds} s, seed ${seed}; commit ${environment.commit ?? 'unknown'}`,
   ].join('\n');
 }
 

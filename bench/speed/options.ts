@@ -1,8 +1,9 @@
+import type { Precision } from '@pavlov/tensor';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { shapeNames, type ShapeName } from './shapes';
 import { peerModes, type PeerMode } from './sides';
-import { phases, type Phase } from './task';
+import { phases, type Phase, precisions } from './task';
 
 export const usage = `npm run bench                        Pavlov alone
 npm run bench -- --peer [COMMAND]    both sides in turn, and ratios; COMMAND runs bench/peer/gpt2.py, by default
@@ -12,6 +13,7 @@ npm run bench -- --profile           where the time of a run goes, by operator
 
 --phases ${phases.join(',')}    --shapes ${shapeNames.join(',')}
 --modes ${peerModes.join(',')}    of PyTorch's side
+--precision ${precisions.join('|')}    what matrix products read (float32); PyTorch is then measured in both
 --rounds N     every case once per round; medians over the rounds (3)
 --seconds S    timed runs of one measurement (3)
 --threads N    (all)                   --seed N   of what is sampled (1)
@@ -26,6 +28,7 @@ export interface Options {
   readonly shapes: readonly ShapeName[];
   /** Of PyTorch's side. */
   readonly modes: readonly PeerMode[];
+  readonly precision: Precision;
   readonly rounds: number;
   readonly seconds: number;
   readonly threads: number;
@@ -53,6 +56,7 @@ export function readOptions(args: readonly string[]): Options {
     phases: names('phases', values.phases, phases),
     shapes: names('shapes', values.shapes, shapeNames),
     modes: names('modes', values.modes, peerModes),
+    precision: name('precision', values.precision ?? 'float32', precisions),
     rounds: number('rounds', 3),
     seconds: number('seconds', 3),
     threads: number('threads', availableParallelism()),
@@ -64,11 +68,12 @@ function parse(args: readonly string[]) {
   // The command may be left out, which parseArgs does not know.
   const given = args.map((arg, i) => (arg === '--peer' && /^(--.*)?$/.test(args[i + 1] ?? '') ? '--peer=' : arg));
   const [text, flag] = [{ type: 'string' }, { type: 'boolean' }] as const;
-  const values = { rounds: text, seconds: text, threads: text, seed: text, phases: text, shapes: text, modes: text };
+  const numbers = { rounds: text, seconds: text, threads: text, seed: text };
+  const names = { phases: text, shapes: text, modes: text, precision: text };
   try {
     return parseArgs({
       args: given,
-      options: { ...values, peer: text, json: text, scaling: flag, profile: flag },
+      options: { ...numbers, ...names, peer: text, json: text, scaling: flag, profile: flag },
       allowPositionals: false,
     });
   } catch (error) {
@@ -78,9 +83,11 @@ function parse(args: readonly string[]) {
 
 function names<N extends string>(option: string, given: string | undefined, known: readonly N[]): readonly N[] {
   if (given === undefined) return known;
-  return given.split(',').map((name) => {
-    const found = known.find((one) => one === name);
-    if (found === undefined) throw new UsageError(`--${option}: "${name}" is none of ${known.join(', ')}`);
-    return found;
-  });
+  return given.split(',').map((one) => name(option, one, known));
+}
+
+function name<N extends string>(option: string, given: string, known: readonly N[]): N {
+  const found = known.find((one) => one === given);
+  if (found === undefined) throw new UsageError(`--${option}: "${given}" is none of ${known.join(', ')}`);
+  return found;
 }

@@ -73,7 +73,10 @@ async function timeUpdates(
 }
 
 /** Puts policy, reward model and prompts into the store; gives the stage's config. */
-async function prepare(store: Store, { shape: { model, prompt, answer }, batch, seed }: Task): Promise<object> {
+async function prepare(
+  store: Store,
+  { shape: { model, prompt, answer }, batch, precision, seed }: Task,
+): Promise<object> {
   const tokenizerFiles = tokenizerOf(model.vocabSize);
   for (const [id, head] of Object.entries({ policy: 'lm', reward: 'scalar' } satisfies Record<string, Head>)) {
     const parameters = allocateParameters(transformerLayout(model, head));
@@ -111,6 +114,7 @@ async function prepare(store: Store, { shape: { model, prompt, answer }, batch, 
     maxNewTokens: answer,
     iterations: 1000,
     learningRate: 1e-6,
+    precision,
     missingEosReward: null,
     limits: { kl: 1e9, entropy: 0, equalRewards: 1000 },
   };

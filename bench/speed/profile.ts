@@ -1,7 +1,7 @@
 import { columns } from './report';
 import { measureOurs } from './sides';
 import { shapes } from './shapes';
-import type { Case, Phase, Task } from './task';
+import type { Case, Phase, Settings } from './task';
 
 /** A row as `--json` writes it. */
 export interface ProfileRow extends Case {
@@ -17,10 +17,7 @@ export interface ProfileRow extends Case {
 export const profiledPhases = ['train', 'score', 'generate', 'generate-int8'] as const satisfies readonly Phase[];
 
 /** Where the time of compiled graphs goes, by operator; what happens outside of graphs is not in it. */
-export async function measureProfiles(
-  cases: readonly Case[],
-  settings: Pick<Task, 'threads' | 'seconds' | 'seed'>,
-): Promise<ProfileRow[]> {
+export async function measureProfiles(cases: readonly Case[], settings: Settings): Promise<ProfileRow[]> {
   const rows: ProfileRow[] = [];
   for (const one of cases) {
     const { graphs = {} } = await measureOurs({ ...settings, ...one, shape: shapes[one.shape], profile: true });

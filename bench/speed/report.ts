@@ -1,3 +1,4 @@
+import type { Precision } from '@pavlov/tensor';
 import { costOf } from './limits';
 import { shapes } from './shapes';
 import { describe, type Found, isRate, scaledTrl, type Sitting, trlFigures, typical } from './sitting';
@@ -9,8 +10,10 @@ export interface Row {
   readonly phase: TaskPhase;
   readonly shape: string | null;
   readonly batch: number | null;
+  /** Of our side. PyTorch may have been faster in float32: `peerMode` says what it computed in. */
+  readonly precision: Precision;
   readonly unit: string;
-  /** Medians over the rounds; PyTorch's of its best mode. */
+  /** Medians over the rounds; PyTorch's of what was best. */
   readonly ours: number;
   readonly peer: number | null;
   /** How many times as fast Pavlov is; for memory, how many times as much it takes. */
@@ -31,20 +34,23 @@ export interface Row {
   readonly peerShares: Readonly<Record<string, number>>;
 }
 
-export function rowsOf({ found }: Sitting): Row[] {
+export function rowsOf({ precision, found }: Sitting): Row[] {
   const anchor = (phase: TaskPhase): number => {
     const one = found.find(({ of }) => of.phase === phase);
     return one ? Math.max(typical(one.ours), ...[...one.peers.values()].map(typical)) : NaN;
   };
   const rates = { sgemm: anchor('sgemm'), read: anchor('read') };
-  return found.filter(({ ours }) => ours.length > 0).map((one) => rowOf(one, rates));
+  return found.filter(({ ours }) => ours.length > 0).map((one) => rowOf(one, { ...rates, precision }));
 }
 
-function rowOf({ of, unit, ours, peers }: Found, rates: { sgemm: number; read: number }): Row {
+function rowOf(
+  { of, unit, ours, peers }: Found,
+  { precision, ...rates }: { precision: Precision; sgemm: number; read: number },
+): Row {
   const value = typical(ours);
   const [best] = [...peers].sort(([, a], [, b]) => (isRate(of.phase) ? 1 : -1) * (typical(b) - typical(a)));
   const peer = best ? typical(best[1]) : null;
-  const cost = 'shape' in of ? costOf({ ...of, shape: shapes[of.shape] }) : undefined;
+  const cost = 'shape' in of ? costOf({ ...of, precision, shape: shapes[of.shape] }) : undefined;
   const measured = [...ours, ...(best?.[1] ?? [])];
   const perSecond = of.phase === 'ppo' ? 1 / value : value;
   const others = measured.flatMap(({ others }) => (typeof others === 'number' ? [others] : []));
@@ -52,6 +58,7 @@ function rowOf({ of, unit, ours, peers }: Found, rates: { sgemm: number; read: n
     phase: of.phase,
     shape: 'shape' in of ? of.shape : null,
     batch: 'shape' in of ? of.batch : null,
+    precision,
     unit,
     ours: value,
     peer,
@@ -71,11 +78,20 @@ function rowOf({ of, unit, ours, peers }: Found, rates: { sgemm: number; read: n
 /** The table for people. */
 export function table(rows: readonly Row[]): string {
   const withPeer = rows.some(({ peer }) => peer !== null);
-  const header = ['phase', 'shape', 'batch', 'Pavlov', ...(withPeer ? ['PyTorch', 'mode', 'ratio'] : []), 'unit'];
+  const header = [
+    'phase',
+    'shape',
+    'batch',
+    'precision',
+    'Pavlov',
+    ...(withPeer ? ['PyTorch', 'mode', 'ratio'] : []),
+    'unit',
+  ];
   const lines = rows.map((row) => [
     row.phase,
     row.shape ?? '',
     String(row.batch ?? ''),
+    row.precision,
     figure(row.ours),
     ...(withPeer ? [figure(row.peer), row.peerMode ?? '', row.ratio === null ? '' : `${row.ratio.toFixed(2)} ×`] : []),
     row.unit,

@@ -3,7 +3,7 @@ import { costOf } from './limits';
 import { columns } from './report';
 import { describeShape, modelOf, type Shape, shapes } from './shapes';
 import { measureOurs } from './sides';
-import type { Task } from './task';
+import type { Settings, Task } from './task';
 
 /** A row as `--json` writes it. */
 export interface ScalingRow {
@@ -51,10 +51,7 @@ function pointsOf(threads: number): Point[] {
 }
 
 /** Tokens per second of training as the work grows: batch, context at the same number of tokens, width, threads. */
-export async function measureScaling(
-  settings: Pick<Task, 'threads' | 'seconds' | 'seed'>,
-  onMeasured: (line: string) => void,
-): Promise<ScalingRow[]> {
+export async function measureScaling(settings: Settings, onMeasured: (line: string) => void): Promise<ScalingRow[]> {
   const rows: ScalingRow[] = [];
   for (const { axis, ...point } of pointsOf(settings.threads)) {
     const task: Task = { ...settings, ...point, phase: 'train' };

@@ -1,3 +1,4 @@
+import type { Precision } from '@pavlov/tensor';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Measurement, Task, TaskPhase } from './task';
@@ -6,8 +7,11 @@ import type { Measurement, Task, TaskPhase } from './task';
 export const peerModes = ['eager', 'compile', 'packed', 'transformers'] as const;
 export type PeerMode = (typeof peerModes)[number];
 
-/** Those that there are for a phase. */
-export const modesOfPhase: Readonly<Record<Exclude<TaskPhase, 'ppo'>, readonly PeerMode[]>> = {
+/** A mode, and what it computes in: `packed`, or `packed bfloat16`. */
+export type Way = PeerMode | `${PeerMode} bfloat16`;
+
+/** Modes that there are for a phase. */
+const modesOfPhase: Readonly<Record<Exclude<TaskPhase, 'ppo'>, readonly PeerMode[]>> = {
   sgemm: ['eager'],
   read: ['eager'],
   losses: ['eager'],
@@ -18,6 +22,21 @@ export const modesOfPhase: Readonly<Record<Exclude<TaskPhase, 'ppo'>, readonly P
   'generate-int8': ['eager', 'packed', 'compile', 'transformers'],
   memory: ['eager', 'compile'],
 };
+
+/** Phases that bfloat16 does nothing for: they multiply no matrices. */
+const withoutProducts: readonly TaskPhase[] = ['read'];
+
+/** In a sitting in bfloat16 PyTorch may also compute in float32, where that is faster. */
+export function waysOf(phase: Exclude<TaskPhase, 'ppo'>, precision: Precision): readonly Way[] {
+  const modes = modesOfPhase[phase];
+  if (precision === 'float32' || withoutProducts.includes(phase)) return modes;
+  return [...modes, ...modes.map((mode): Way => `${mode} bfloat16`)];
+}
+
+const isReduced = (way: Way): boolean => way.endsWith(' bfloat16');
+
+/** The mode of a way. */
+export const modeOf = (way: Way): PeerMode => peerModes.find((mode) => way.startsWith(mode))!;
 
 export interface Unavailable {
   readonly unavailable: string;
@@ -36,12 +55,13 @@ export async function measureOurs(task: Task): Promise<Measurement> {
 /** Measures PyTorch, in a process of its own; `unavailable` where the installation lacks the mode, or the run failed. */
 export async function measurePeer(
   command: string,
-  { task, mode, clip = true }: { task: Task; mode: PeerMode; clip?: boolean },
+  { task, way, clip = true }: { task: Omit<Task, 'precision'>; way: Way; clip?: boolean },
 ): Promise<Measurement | Unavailable> {
   const { model, length, prompt, answer: answerLength } = task.shape;
   const flags = {
     phase: task.phase === 'generate-int8' ? 'generate' : task.phase,
-    mode,
+    mode: modeOf(way),
+    precision: isReduced(way) ? 'bfloat16' : 'float32',
     layers: model.layers,
     heads: model.heads,
     width: model.width,

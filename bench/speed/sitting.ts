@@ -1,7 +1,8 @@
-import { measureOurs, measurePeer, modesOfPhase, type PeerMode } from './sides';
+import type { Precision } from '@pavlov/tensor';
+import { measureOurs, measurePeer, modeOf, type PeerMode, type Way, waysOf } from './sides';
 import { shapes } from './shapes';
 import { median } from './stopwatch';
-import type { Case, Measurement, Task, TaskPhase } from './task';
+import type { Case, Measurement, Settings, Task, TaskPhase } from './task';
 
 /** A machine's own rates, measured like a case. */
 export interface AnchorCase {
@@ -13,11 +14,12 @@ export interface Found {
   readonly of: Case | AnchorCase;
   unit: string;
   readonly ours: Measurement[];
-  /** By mode of PyTorch's side. */
+  /** By what PyTorch's side did. */
   readonly peers: Map<string, Measurement[]>;
 }
 
 export interface Sitting {
+  readonly precision: Precision;
   readonly found: readonly Found[];
   /** What could not be measured, and why. */
   readonly unavailable: ReadonlyMap<string, string>;
@@ -27,8 +29,13 @@ const oursName = 'Pavlov';
 
 /** Modes of PPO: Hugging Face TRL where PyTorch's side has it, and TRL's figures from elsewhere. */
 const trl = 'TRL';
+const reducedTrl = 'TRL bfloat16';
 export const scaledTrl = 'TRL, scaled';
-type Mode = PeerMode | typeof trl | typeof scaledTrl;
+type Contender = Way | typeof trl | typeof reducedTrl | typeof scaledTrl;
+const trlContenders: Readonly<Record<Precision, readonly Contender[]>> = {
+  float32: [trl, scaledTrl],
+  bfloat16: [trl, reducedTrl, scaledTrl],
+};
 
 /**
  * TRL's PPOTrainer, seconds per update of the same work (4 epochs, one minibatch), measured on a machine on which PyTorch
@@ -49,7 +56,7 @@ export const isRate = (phase: TaskPhase): boolean => phase !== 'ppo' && phase !=
 export async function sit(options: {
   readonly cases: readonly (Case | AnchorCase)[];
   readonly rounds: number;
-  readonly settings: Pick<Task, 'threads' | 'seconds' | 'seed'>;
+  readonly settings: Settings;
   /** PyTorch's side: the command that runs it, and in which modes. */
   readonly peer?: { readonly command: string; readonly modes: readonly PeerMode[] };
   readonly onMeasured: (line: string) => void;
@@ -58,6 +65,7 @@ export async function sit(options: {
   const { cases, rounds, settings, peer, onMeasured, save } = options;
   const found = cases.map((of): Found => ({ of, unit: '', ours: [], peers: new Map() }));
   const unavailable = new Map<string, string>();
+  const { precision } = settings;
   for (let round = 1; round <= rounds; round++) {
     for (const one of found) {
       const task = taskOf(one.of, settings);
@@ -71,60 +79,67 @@ export async function sit(options: {
       say(oursName, ours);
       one.unit = ours.unit;
       one.ours.push(ours);
-      for (const mode of peer ? modesOf(one, { wanted: peer.modes, unavailable }) : []) {
-        const measured = await measureMode(peer?.command ?? '', { task, mode, of: one.of });
+      for (const way of peer ? contendersOf(one, { wanted: peer.modes, precision, unavailable }) : []) {
+        const measured = await measureContender(peer?.command ?? '', { task, way, of: one.of });
         if ('unavailable' in measured) {
-          if (one.of.phase === 'sgemm') throw new Error(`PyTorch's side cannot run: ${measured.unavailable}`);
-          unavailable.set(nameOf(one, mode), measured.unavailable);
+          if (one.of.phase === 'sgemm' && way === 'eager')
+            throw new Error(`PyTorch's side cannot run: ${measured.unavailable}`);
+          unavailable.set(nameOf(one, way), measured.unavailable);
           continue;
         }
-        say(mode, measured);
-        one.peers.set(mode, [...(one.peers.get(mode) ?? []), measured]);
+        say(way, measured);
+        one.peers.set(way, [...(one.peers.get(way) ?? []), measured]);
       }
-      save({ found, unavailable });
+      save({ precision, found, unavailable });
     }
   }
-  return { found, unavailable };
+  return { precision, found, unavailable };
 }
 
 export function describe(of: Case | AnchorCase): string {
   return 'shape' in of ? `${of.phase} ${of.shape} B${of.batch}` : of.phase;
 }
 
-function taskOf(of: Case | AnchorCase, settings: Pick<Task, 'threads' | 'seconds' | 'seed'>): Task {
+function taskOf(of: Case | AnchorCase, settings: Settings): Task {
   const shape = shapes['shape' in of ? of.shape : 'tiny'];
   return { ...settings, phase: of.phase, shape, batch: 'batch' in of ? of.batch : shape.batch };
 }
 
-const nameOf = ({ of }: Pick<Found, 'of'>, mode: string): string => `${describe(of)}: ${mode}`;
+const nameOf = ({ of }: Pick<Found, 'of'>, way: string): string => `${describe(of)}: ${way}`;
 
 /** What PyTorch's side does for a case in this round. */
-function modesOf(
+function contendersOf(
   one: Found,
-  { wanted, unavailable }: { wanted: readonly PeerMode[]; unavailable: Sitting['unavailable'] },
-): readonly Mode[] {
+  { wanted, precision, unavailable }: Pick<Sitting, 'precision' | 'unavailable'> & { wanted: readonly PeerMode[] },
+): readonly Contender[] {
   const { of, peers } = one;
-  if (of.phase === 'ppo') return ([trl, scaledTrl] as const).filter((mode) => !unavailable.has(nameOf(one, mode)));
-  const possible = modesOfPhase[of.phase];
-  const isAnchor = possible.length === 1;
-  const modes = possible.filter((mode) => (isAnchor || wanted.includes(mode)) && !unavailable.has(nameOf(one, mode)));
+  const isAvailable = (way: Contender): boolean => !unavailable.has(nameOf(one, way));
+  if (of.phase === 'ppo') return trlContenders[precision].filter(isAvailable);
+  const isAnchor = !('shape' in of);
+  const ways = waysOf(of.phase, precision).filter(
+    (way) => (isAnchor || wanted.includes(modeOf(way))) && isAvailable(way),
+  );
   const [best] = [...peers.values()].map((all) => typical(all)).sort(isRate(of.phase) ? descending : ascending);
-  const nearness = (mode: PeerMode): number => {
-    const value = typical(peers.get(mode) ?? []);
+  const nearness = (way: Way): number => {
+    const value = typical(peers.get(way) ?? []);
     return isRate(of.phase) ? value / best : best / value;
   };
-  return peers.size === 0 ? modes : modes.filter((mode) => nearness(mode) >= worthRepeating);
+  return peers.size === 0 ? ways : ways.filter((way) => nearness(way) >= worthRepeating);
 }
 
 const ascending = (a: number, b: number): number => a - b;
 const descending = (a: number, b: number): number => b - a;
 
-async function measureMode(peer: string, { task, mode, of }: { task: Task; mode: Mode; of: Case | AnchorCase }) {
-  if (mode === trl) return measurePeer(peer, { task, mode: 'eager' });
-  if (mode !== scaledTrl) return measurePeer(peer, { task, mode });
+async function measureContender(
+  peer: string,
+  { task, way, of }: { task: Task; way: Contender; of: Case | AnchorCase },
+) {
+  if (way === trl) return measurePeer(peer, { task, way: 'eager' });
+  if (way === reducedTrl) return measurePeer(peer, { task, way: 'eager bfloat16' });
+  if (way !== scaledTrl) return measurePeer(peer, { task, way });
   const anchor = await measurePeer(peer, {
     task: { ...task, phase: 'train', shape: shapes.tiny, batch: shapes.tiny.batch },
-    mode: 'eager',
+    way: 'eager',
     clip: false,
   });
   if ('unavailable' in anchor) return anchor;

@@ -1,3 +1,4 @@
+import type { Precision } from '@pavlov/tensor';
 import { type Shape, type ShapeName, shapes } from './shapes';
 
 /** What can be asked for on the command line. The machine's own anchors are always measured. */
@@ -6,11 +7,16 @@ export type Phase = (typeof phases)[number];
 
 export type TaskPhase = Phase | 'sgemm' | 'read' | 'losses';
 
+/** What matrix products read; everything else, and their sums, are float32. */
+export const precisions = ['float32', 'bfloat16'] as const satisfies readonly Precision[];
+
 /** One measurement, done by a process of its own on either side. */
 export interface Task {
   readonly phase: TaskPhase;
   readonly shape: Shape;
   readonly batch: number;
+  /** Of our side; PyTorch's has its own for each way of doing a task. */
+  readonly precision: Precision;
   readonly threads: number;
   /** Of timed runs. */
   readonly seconds: number;
@@ -18,6 +24,9 @@ export interface Task {
   /** Also tell how long each operator takes. */
   readonly profile?: boolean;
 }
+
+/** What all measurements of a sitting have in common. */
+export type Settings = Pick<Task, 'precision' | 'threads' | 'seconds' | 'seed'>;
 
 /** What a process answers. */
 export interface Measurement {

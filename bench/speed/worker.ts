@@ -75,14 +75,17 @@ async function measureWith(options: EngineOptions, task: Task): Promise<Measurem
 }
 
 async function measureProfiled(task: Task): Promise<Measurement> {
-  const { threads } = task;
-  const { result, graphs } = await withProfiles((profileFolder) => measureWith({ threads, profileFolder }, task));
+  const { threads, precision } = task;
+  const { result, graphs } = await withProfiles((profileFolder) =>
+    measureWith({ threads, precision, profileFolder }, task),
+  );
   return { ...result, graphs };
 }
 
 async function main(): Promise<void> {
   const task = JSON.parse(process.argv[2]) as Task;
-  const measured = task.profile ? await measureProfiled(task) : await measureWith({ threads: task.threads }, task);
+  const { threads, precision } = task;
+  const measured = task.profile ? await measureProfiled(task) : await measureWith({ threads, precision }, task);
   process.stdout.write(`${JSON.stringify(measured)}\n`);
 }
 
