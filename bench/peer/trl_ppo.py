@@ -12,12 +12,18 @@ of an update after two that do not count; `others` (cores that other processes u
 
 An update is what TRL does between two ends of a step: prompts, sampling, log-probabilities of the reference, values and
 rewards of the whole batch, advantages, and four epochs of one AdamW step each, of policy and value model, over the whole
-batch. All in float32, without dropout or gradient checkpointing; scaled_dot_product_attention; fused AdamW.
+batch. In float32, without dropout or gradient checkpointing; scaled_dot_product_attention; fused AdamW.
 
-TRL's code runs as it is. Two of its functions are wrapped, to read the clock and to look at what they return. It collects
+TRL's code runs as it is. Three of its functions are wrapped, to read the clock, to look at what they return, and for bfloat16. It collects
 garbage twice in every update, which looks at all that was imported; `gc.freeze()` before training spares it that, which TRL
 does not do by itself: tiny takes 0.72 s with it and 1.13 s without, small 5.8 and 6.5 s (two cores with AVX-512).
 `--no-freeze` is TRL as users run it.
+
+`--precision bfloat16` is `bf16=True` and, since TRL does not hand that on to the Accelerator which it makes (transformers
+5 no longer sets it in the environment), ACCELERATE_MIXED_PRECISION=bf16, as `accelerate launch --mixed_precision bf16` sets
+it: without, its epochs are in float32. Only the trained module's forward pass is then under autocast. The networks that score
+are put under it here; sampling stays float32, which was faster (tiny 0.13 s, and 0.16 s under autocast). Where fused
+attention has no fast bfloat16 (see attention.py), whole texts have transformers' `eager` one.
 
 It differs from Pavlov's update in these: it does not clip gradients, it logs and collects garbage in every update, and its
 GPT-2 keeps the logits of prompts too. PAD is a token beyond the model's vocabulary, which TRL never feeds to a model, so no
@@ -43,10 +49,14 @@ for name, default in dict(
 parser.add_argument("--seconds", type=float, default=3.0, help="of timed updates, at least")
 parser.add_argument("--updates", type=int, default=5, help="that are timed, at least")
 parser.add_argument("--seed", type=int, default=1)
+parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"], help="of matrix products")
 parser.add_argument("--no-freeze", action="store_true", help="let every collection of garbage look at what was imported")
 args = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(args.threads)
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+REDUCED = args.precision == "bfloat16"
+if REDUCED:
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16"
 
 UNCOUNTED = 2
 EPOCHS = 4
@@ -128,6 +138,17 @@ def model_of(kind):
     return kind(GPT2Config(**config, attn_implementation="sdpa"))
 
 
+def attention_of_learning():
+    """transformers' name of what is faster for whole texts."""
+    length = args.prompt + args.answer
+    sizes = args.batch, args.heads, args.width // args.heads, length, length
+    return "eager" if REDUCED and fastest(*sizes, learn=True).name == "products" else "sdpa"
+
+
+def autocast():
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=REDUCED)
+
+
 def train(clock, folder):
     config = PPOConfig(
         output_dir=folder,
@@ -147,7 +168,7 @@ def train(clock, folder):
         gradient_checkpointing=False,
         optim="adamw_torch_fused",
         use_cpu=True,
-        bf16=False,
+        bf16=REDUCED,
         fp16=False,
         report_to="none",
         save_strategy="no",
@@ -176,19 +197,38 @@ def train(clock, folder):
         callbacks=[Watch],
     )
     trainer.remove_callback(PrinterCallback)
-    generate, forward = ppo_trainer.batch_generation, ppo_trainer.forward
+    generate, forward, get_reward = ppo_trainer.batch_generation, ppo_trainer.forward, ppo_trainer.get_reward
+    attention = attention_of_learning()
+    networks = [trainer.model.policy, trainer.model.value_model, trainer.ref_model, trainer.reward_model]
+
+    def attend_with(name):
+        for network in networks:
+            if network.config._attn_implementation != name:
+                network.set_attn_implementation(name)
 
     def generate_and_look(*given):
+        attend_with("sdpa")
         texts, logits = generate(*given)
+        attend_with(attention)
         clock.sampled(texts)
         return texts, logits
 
     def forward_and_look(model, *given):
         if model is trainer.model:
             clock.forward_of_training()
-        return forward(model, *given)
+            return forward(model, *given)
+        with autocast():
+            output = forward(model, *given)
+        output.logits = output.logits.float()
+        return output
+
+    def get_reward_reduced(*given):
+        with autocast():
+            *rewards, lengths = get_reward(*given)
+        return *[reward.float() for reward in rewards], lengths
 
     ppo_trainer.batch_generation, ppo_trainer.forward = generate_and_look, forward_and_look
+    ppo_trainer.get_reward = get_reward_reduced
     if not args.no_freeze:
         gc.collect()
         gc.freeze()
@@ -204,6 +244,7 @@ try:
     import torch
     import transformers
     import trl
+    from attention import fastest
     from datasets import Dataset
     from machine import Others, versions_of
     from tokenizers import Tokenizer
