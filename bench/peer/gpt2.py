@@ -200,7 +200,8 @@ def join_heads(y):
 def attention(queries, keys, learn=False):
     """How so many queries attend to so many keys."""
     if REDUCED:
-        return fastest(args.batch, args.heads, args.width // args.heads, queries, keys, learn)
+        sizes = args.batch, args.heads, args.width // args.heads, queries, keys
+        return fastest(*sizes, learn=learn, compiled=args.mode == "compile")
     return in_one_type(torch.float32, queries == keys)
 
 
