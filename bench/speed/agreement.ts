@@ -11,7 +11,7 @@ import { precisions, type Settings, type Task } from './task';
  * bfloat16: a factor is off by up to 2⁻⁹ of itself, to either side. A logit of the fresh model, 0.23 wide, is then off by some
  * 5 · 10⁻⁴ nats, and the loss, a mean over 2,048 tokens of 512 kinds, by 5 · 10⁻⁴ / √512, 4 · 10⁻⁶ of itself. AdamW's first
  * steps are as long for a gradient near zero, whose sign may turn, as for others, so it grows: PyTorch's own bfloat16 was
- * 3 · 10⁻⁵ off within ten steps of tiny, and up to 8 · 10⁻⁵ at four other small shapes. What must not pass is far from it:
+ * 3 · 10⁻⁵ off within ten steps of tiny, and up to 8 · 10⁻⁵ at three other small shapes. What must not pass is far from it:
  * master weights in bfloat16 are 9 · 10⁻⁴ off at the third step and 3 · 10⁻³ at the tenth.
  */
 export const tolerances: Readonly<Record<Precision, number>> = { float32: 1e-4, bfloat16: 3e-4 };
