@@ -48,7 +48,8 @@ export interface PhaseSource {
 /** Registers that belong to the caller (System V); all vector registers are ours. */
 const saved: readonly Gpr[] = [rbx, rbp, r12, r13, r14, r15];
 
-const mostStack = 2 ** 20;
+/** Bytes. */
+export const mostStack = 2 ** 20;
 
 /** Puts the phases of a kernel together. */
 export function assembleKernel(

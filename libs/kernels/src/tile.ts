@@ -35,6 +35,8 @@ export interface Tile {
   readonly depthIn: 'code' | 'register';
   /** Counts, where `depth` is known. */
   readonly counter?: Gpr;
+  /** Steps in a round of the loop, where `depth` is known; by default `unrolled`. */
+  readonly stepsPerRound?: number;
   /** Bytes ahead at which the right factor is fetched from memory; not at all by default. */
   readonly prefetch?: number;
   /** Of the last vector of a row, the mask of what there is to read; by default all. With AVX2 it is in the last register. */
@@ -65,12 +67,12 @@ export function zeroSums(code: Assembler, { rows, vectors }: Pick<Tile, 'rows' |
   for (let sum = 0; sum < rows * vectors; sum++) code.zero(sum);
 }
 
-/** Steps in a round of the loop. */
+/** Steps in a round of the loop, mostly. */
 export const unrolled = 4;
 
 /** Adds left · right to the sums, in the order of the depth. Both bases end up behind the last element. */
 export function emitProduct(code: Assembler, tile: Tile): void {
-  const { depth, depthIn, counter, left, right, touch } = tile;
+  const { depth, depthIn, counter, stepsPerRound = unrolled, left, right, touch } = tile;
   const advance = (steps: number): void => {
     code.addImmediate(left.base, steps * left.step);
     code.addImmediate(right.base, steps * right.step);
@@ -85,22 +87,22 @@ export function emitProduct(code: Assembler, tile: Tile): void {
     code.jumpIf('notEqual', start);
     return;
   }
-  const rounds = Math.floor(depth / unrolled);
+  const rounds = Math.floor(depth / stepsPerRound);
   if (rounds > 0) {
     if (counter === undefined) throw new TypeError('A loop over a known depth needs a register to count in');
     code.movImmediate(counter, rounds);
     code.align(32);
     code.place(start);
-    for (let step = 0; step < unrolled; step++) {
+    for (let step = 0; step < stepsPerRound; step++) {
       if (touch && step < touch.lines) emitTouch(code, touch, step);
       emitStep(code, tile, step);
     }
     if (touch?.apart !== undefined) emitTouchStep(code, touch);
-    advance(unrolled);
+    advance(stepsPerRound);
     code.addImmediate(counter, -1);
     code.jumpIf('notEqual', start);
   }
-  const rest = depth % unrolled;
+  const rest = depth % stepsPerRound;
   for (let step = 0; step < rest; step++) emitStep(code, tile, step);
   advance(rest);
 }

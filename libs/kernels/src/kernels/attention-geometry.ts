@@ -3,7 +3,7 @@ import { type Assembler } from '../assembler';
 import { type Gpr, type Memory, r8, rax, rdx, rdi, rsi, type Vec, type VectorExtension } from '../encoding';
 import { maskFor } from '../lanes';
 import { lowestPower, powerCoefficients, type PowerRegisters } from '../mathematics';
-import { sumAt, type Tile } from '../tile';
+import { type Precision, sumAt, termsOf, type Tile } from '../tile';
 
 /** B sequences of T tokens, H heads of D numbers. */
 export interface AttentionShape {
@@ -11,7 +11,12 @@ export interface AttentionShape {
   readonly length: number;
   readonly heads: number;
   readonly size: number;
+  /** Of the factors of products, not of sums and softmax; by default float32. 'bfloat16' takes AVX512_BF16. */
+  readonly precision?: Precision;
 }
+
+/** Of products: there are so many of them that unrolling would take their code out of the first-level cache. */
+export const stepsPerRound = 1;
 
 /** Whether the kernels can hold what they need of a sequence on the stack. */
 export const fitsSelfAttention = ({ length, size }: Pick<AttentionShape, 'length' | 'size'>): boolean =>
@@ -26,8 +31,18 @@ export interface Panel {
   readonly last: number;
 }
 
+/** Rows of a head, token after token, as products read them: floats, pairs of a token's numbers, or rows of pairs of tokens. */
+export interface TokenRows {
+  readonly base: Gpr;
+  readonly at: number;
+  /** Bytes of a token. */
+  readonly row: number;
+}
+
 export interface AttentionGeometry {
   readonly lanes: number;
+  /** Terms of a product's sums that are one step. */
+  readonly terms: 1 | 2;
   /** Queries (forward) or keys (backward) whose scores stand side by side: two vectors. */
   readonly block: number;
   /** Rows of a tile. Divides the lanes, so that no tile crosses from one vector into the other. */
@@ -43,7 +58,10 @@ export interface AttentionGeometry {
   readonly panels: readonly Panel[];
 }
 
-export function attentionGeometry(extension: VectorExtension, { heads, size }: AttentionShape): AttentionGeometry {
+export function attentionGeometry(
+  extension: VectorExtension,
+  { heads, size, precision }: AttentionShape,
+): AttentionGeometry {
   const lanes = extension === 'avx512' ? 16 : 8;
   const width = heads * size;
   const vectors = Math.ceil(size / lanes);
@@ -52,8 +70,22 @@ export function attentionGeometry(extension: VectorExtension, { heads, size }: A
     return { first, vectors: end - first, last: Math.min(size, end * lanes) - (end - 1) * lanes };
   });
   const [block, rows] = [2 * lanes, lanes / 2];
-  return { lanes, block, rows, qkvRow: 12 * width, yRow: 4 * width, part: 4 * width, blockRow: 4 * block, panels };
+  return {
+    lanes,
+    terms: termsOf(precision),
+    block,
+    rows,
+    qkvRow: 12 * width,
+    yRow: 4 * width,
+    part: 4 * width,
+    blockRow: 4 * block,
+    panels,
+  };
 }
+
+/** Bytes of one step along the numbers of a head in a transposed block of `count` tokens. */
+export const columnsRow = ({ terms, lanes, blockRow }: AttentionGeometry, count: number): number =>
+  terms === 2 && count <= lanes ? blockRow / 2 : blockRow;
 
 /** The mask of a panel's last vector, where it is not whole; for AVX2 in the last register. */
 export function panelMask(code: Assembler, { last }: Panel, scratch: Gpr): number | undefined {
