@@ -1,4 +1,4 @@
-import { vectorExtensions } from '@pavlov/kernels';
+import { computesBfloat16, vectorExtensions } from '@pavlov/kernels';
 import { randomStream } from '@pavlov/random';
 import { createEngine, type Engine } from '../engine';
 import { tf } from '../tf';
@@ -49,9 +49,14 @@ async function attend(engine: Engine, { length, qkv, dy }: Batch): Promise<Recor
   return { y, dqkv } as Record<'y' | 'dqkv', Float32Array>;
 }
 
-describe.each(vectorExtensions())('with kernels "%s"', (kernels) => {
+const engines = [
+  ...vectorExtensions().map((kernels) => ({ kernels, precision: 'float32' }) as const),
+  ...(computesBfloat16() ? [{ kernels: 'avx512', precision: 'bfloat16' } as const] : []),
+];
+
+describe.each(engines)('with kernels "$kernels" in $precision', (options) => {
   let engine: Engine;
-  beforeAll(async () => (engine = await createEngine({ threads: 2, kernels })));
+  beforeAll(async () => (engine = await createEngine({ threads: 2, ...options })));
   afterAll(() => engine.dispose());
 
   // From less than a vector to more than two blocks.
