@@ -1,23 +1,14 @@
 import { computesBfloat16 } from '@pavlov/kernels';
 import { createEngine, type Engine } from '@pavlov/tensor';
-import { createGenerator, type GenerateOptions } from './generator';
+import { createGenerator } from './generator';
 import { createScorer } from './scorer';
-import { randomSequences, shakenParameters, smallConfig } from './spec-support';
+import { samplingOf, shakenParameters, smallConfig } from './spec-support';
 
 const config = smallConfig;
 const parameters = shakenParameters(config, 'lm', 3);
-const prompts = randomSequences([6, 1, 3, 5, 2], config.vocabSize, 4);
 const room = { maxPromptTokens: 6, maxNewTokens: 10 };
-const sampling: GenerateOptions = {
-  parameters,
-  prompts,
-  temperature: 0.8,
-  eosId: 0,
-  stopAtEos: false,
-  seed: 11,
-  purpose: 'spec',
-  step: 2,
-};
+const sampling = samplingOf(parameters);
+const { prompts } = sampling;
 
 const engines: Engine[] = [];
 afterAll(() => engines.forEach((engine) => engine.dispose()));

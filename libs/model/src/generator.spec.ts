@@ -3,24 +3,15 @@ import { installMatchers, tolerances } from '@pavlov/testing';
 import type { TransformerConfig } from './config';
 import { createGenerator, type GenerateOptions } from './generator';
 import { createScorer } from './scorer';
-import { randomSequences, shakenParameters, smallConfig } from './spec-support';
+import { randomSequences, samplingOf, shakenParameters, smallConfig } from './spec-support';
 
 installMatchers();
 
 const config = smallConfig;
 const parameters = shakenParameters(config, 'lm', 3);
-const prompts = randomSequences([6, 1, 3, 5, 2], config.vocabSize, 4);
 const room = { maxPromptTokens: 6, maxNewTokens: 10 };
-const sampling = {
-  parameters,
-  prompts,
-  temperature: 0.8,
-  eosId: 0,
-  stopAtEos: false,
-  seed: 11,
-  purpose: 'spec',
-  step: 2,
-};
+const sampling = samplingOf(parameters);
+const { prompts } = sampling;
 
 let engine: Engine;
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { randomStream } from '@pavlov/random';
 import { allocateParameters, copyParameters, type Parameters } from '@pavlov/tensor';
 import type { Head, TransformerConfig } from './config';
+import type { GenerateOptions } from './generator';
 import { transformerLayout } from './layout';
 
 /** A transformer small enough for unit tests. */
@@ -31,6 +32,18 @@ export function randomSequences(lengths: readonly number[], vocabSize: number, s
     return Array.from({ length }, () => 2 + below(vocabSize - 2));
   });
 }
+
+/** Five prompts of at most 6 tokens for `smallConfig`, and how they are answered. */
+export const samplingOf = (parameters: Parameters): GenerateOptions => ({
+  parameters,
+  prompts: randomSequences([6, 1, 3, 5, 2], smallConfig.vocabSize, 4),
+  temperature: 0.8,
+  eosId: 0,
+  stopAtEos: false,
+  seed: 11,
+  purpose: 'spec',
+  step: 2,
+});
 
 /**
  * The slope of a loss along one random direction of each parameter: by central differences of `step`, and by the
