@@ -112,7 +112,7 @@ async function receive(exchange: Exchange, folder: string): Promise<Upload> {
 
 /** Receives an upload into a folder of its own, lets `use` have it, and removes the folder, whatever happens. */
 export async function withUpload<T>(exchange: Exchange, use: (upload: Upload) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'pavlov-upload-'));
+  const folder = await mkdtemp(join(tmpdir(), `pavlov-upload-${process.pid}-`));
   try {
     return await use(await receive(exchange, folder));
   } finally {
