@@ -41,6 +41,7 @@ export function costOf(work: Work): Cost | undefined {
     case 'ppo':
       return { flops: update(work) };
     case 'memory':
+    case 'compile':
     case 'losses':
     case 'sgemm':
     case 'read':

@@ -21,6 +21,7 @@ const modesOfPhase: Readonly<Record<Exclude<TaskPhase, 'ppo'>, readonly PeerMode
   // Beside PyTorch in float32.
   'generate-int8': ['eager', 'packed', 'compile', 'transformers'],
   memory: ['eager', 'compile'],
+  compile: [],
 };
 
 /** Phases that bfloat16 does nothing for: they multiply no matrices. */

@@ -47,7 +47,7 @@ export const trlFigures = { seconds: { tiny: 2.74, small: 17.5 }, tokensPerSecon
 const worthRepeating = 0.8;
 
 /** For phases whose unit is a rate; the others are better the lower they are. */
-export const isRate = (phase: TaskPhase): boolean => phase !== 'ppo' && phase !== 'memory';
+export const isRate = (phase: TaskPhase): boolean => !['ppo', 'memory', 'compile'].includes(phase);
 
 /**
  * Measures every case once per round: Pavlov, then each mode of PyTorch, one process after the other, so that nothing else

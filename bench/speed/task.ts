@@ -2,7 +2,7 @@ import type { Precision } from '@pavlov/tensor';
 import { type Shape, type ShapeName, shapes } from './shapes';
 
 /** What can be asked for on the command line. The machine's own anchors are always measured. */
-export const phases = ['train', 'score', 'generate', 'generate-int8', 'ppo', 'memory'] as const;
+export const phases = ['train', 'score', 'generate', 'generate-int8', 'ppo', 'memory', 'compile'] as const;
 export type Phase = (typeof phases)[number];
 
 export type TaskPhase = Phase | 'sgemm' | 'read' | 'losses';

@@ -22,6 +22,20 @@ export interface TrainingStep {
   readonly updateShare: number;
 }
 
+/** How long it takes until the graph of a training step can run, in a fresh process. */
+export async function compilingSeconds(engine: Engine, task: Pick<Task, 'shape' | 'batch'>): Promise<number> {
+  let seconds = 0;
+  const compile: Engine['compile'] = async (...source) => {
+    const started = performance.now();
+    const compiled = await engine.compile(...source);
+    seconds += (performance.now() - started) / 1000;
+    return compiled;
+  };
+  const step = await compileTraining({ ...engine, compile }, task);
+  await step(); // it is compiled when its shape first occurs
+  return seconds;
+}
+
 /** A training step as the stages do it, forward to AdamW, on one batch again and again. */
 export async function compileTraining(
   engine: Engine,

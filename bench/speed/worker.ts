@@ -7,7 +7,7 @@ import { measurePpo } from './ppo';
 import { withProfiles } from './profiler';
 import { measure, median, peakMib } from './stopwatch';
 import type { Measurement, Task } from './task';
-import { compileTraining } from './train';
+import { compileTraining, compilingSeconds } from './train';
 
 type Result = Omit<Measurement, 'versions'>;
 
@@ -44,6 +44,8 @@ async function measureTask(engine: Engine, task: Task): Promise<Result> {
       const peak = peakMib();
       return { value: peak, unit: 'MiB', shares: { idle: idle / peak } };
     }
+    case 'compile':
+      return { value: await compilingSeconds(engine, task), unit: 's' };
     case 'losses': {
       const losses = await firstLosses(engine, task, comparedSteps);
       return { value: losses[losses.length - 1], unit: 'nats', losses };
