@@ -4,6 +4,7 @@ import {
   nextToken,
   scalarScores,
   type NextToken,
+  type NextTokenInput,
   type TransformerConfig,
 } from '@pavlov/model';
 import {
@@ -110,12 +111,11 @@ export function compilePolicy(
   const nextOf = (
     parameters: Record<string, tf.Tensor>,
     { tokens, states }: Record<'tokens' | 'states', tf.Tensor>,
-  ): NextToken =>
-    nextToken(
-      parameters,
-      { hidden: hiddenStatesForTraining(parameters, { tokens, states, activationCheckpointing }, model), temperature },
-      model,
-    );
+    { keepsLogits }: Pick<NextTokenInput, 'keepsLogits'> = {},
+  ): NextToken => {
+    const hidden = hiddenStatesForTraining(parameters, { tokens, states, activationCheckpointing }, model);
+    return nextToken(parameters, { hidden, temperature, keepsLogits }, model);
+  };
 
   const scoring = graphsByColumns((columns) => {
     const { inputs, ids } = specs(columns);
@@ -132,7 +132,7 @@ export function compilePolicy(
     return engine.compile(
       ({ tokens, states, targets, oldLogprobs, advantages, mask, denominator, ...parameters }) => {
         const { loss, metrics, gradients } = gradientsOf((weights) => {
-          const next = nextOf(weights, { tokens, states });
+          const next = nextOf(weights, { tokens, states }, { keepsLogits: !activationCheckpointing });
           const logprobs = next.logprobs(targets); // [b·s]
           const { loss } = clippedPolicyLoss({
             logprobs,

@@ -20,7 +20,7 @@ export {
 export { machineSweeps, placeSweeps, type AdamArrays, type AdamConstants, type Sweeps } from './sweeps';
 export { emitProduct, mostRows, sumAt, zeroSums, type Factor, type Precision, type Tile } from './tile';
 export { gemmKernel } from './kernels/gemm';
-export { type GemmSpec } from './kernels/gemm-plan';
+export { depthsOf, type GemmSpec } from './kernels/gemm-plan';
 export { packMatrixKernel, panelsOf, type MatrixSpec, type PanelsSpec } from './kernels/panels';
 export { linearRowsKernel, type LinearRowsSpec } from './kernels/linear-rows';
 export { cacheLength, type CacheSpec } from './kernels/cache-layout';

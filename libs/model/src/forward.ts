@@ -5,6 +5,8 @@ import {
   gelu,
   layerNorm,
   linear,
+  linearEntropy,
+  linearLogprobs,
   recomputed,
   selfAttention,
   tf,
@@ -132,17 +134,33 @@ export interface NextToken {
   entropies(): tf.Tensor;
 }
 
+export interface NextTokenInput {
+  /** [N, C] */
+  readonly hidden: tf.Tensor;
+  /** Divides the logits: a number, or a tensor of one; 1 by default. */
+  readonly temperature?: number | tf.Tensor;
+  /** Whether all logits are there at once, for a gradient that comes soon; else a part of them at a time, where they are many. */
+  readonly keepsLogits?: boolean;
+}
+
 /**
- * The distribution of the next token after each of hidden [N, C], at a temperature, by default 1. Every log-prob that is scored
- * or trained on starts here, and sampling from `lmLogits`; PAD's probability is exactly zero in both.
+ * The distribution of the next token after each of hidden [N, C]. Every log-prob that is scored or trained on starts here, and
+ * sampling from `lmLogits`; PAD's probability is exactly zero in both.
  */
 export function nextToken(
   weights: Weights,
-  { hidden, temperature }: { hidden: tf.Tensor; temperature?: number | tf.Tensor },
+  { hidden, temperature, keepsLogits }: NextTokenInput,
   config: TransformerConfig,
 ): NextToken {
-  const logits = bareLogits(weights, hidden); // [N, V]
   const options = { temperature, excluded: config.padId };
+  if (!keepsLogits) {
+    const input = { x: hidden, table: weights['transformer.wte.weight'], options };
+    return {
+      logprobs: (targets) => linearLogprobs({ ...input, targets }),
+      entropies: () => linearEntropy(input),
+    };
+  }
+  const logits = bareLogits(weights, hidden); // [N, V]
   return {
     logprobs: (targets) => tokenLogprobs(logits, targets, options),
     entropies: () => entropy(logits, options),

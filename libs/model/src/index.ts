@@ -5,6 +5,7 @@ export {
   hiddenStatesForTraining,
   lmLogits,
   nextToken,
+  type NextTokenInput,
   scalarScores,
   type NextToken,
   type TrainingPass,

@@ -15,6 +15,7 @@ import { after, recomputed } from './primitives/recomputed';
 import { selfAttention } from './primitives/self-attention';
 import type { LogitsOptions } from './primitives/logits';
 import { tokenLogprobs } from './primitives/token-logprobs';
+import { hasKernels, runTraced } from './trace-backend';
 
 type Tensors = Record<string, tf.Tensor>;
 
@@ -46,6 +47,14 @@ const binary = (op: Pair, range: readonly [number, number] = [-3, 3]): Conforman
   { fn: ({ a }) => op(a, tf.ones([2, 1, 4])), inputs: { a: float(3, 1) }, range },
   { fn: ({ b }) => op(tf.fill([3, 4], 0.5), b), inputs: { b: float(4) }, range },
 ];
+
+/** dyᵀ x, the first four rows before the others. */
+function inTwoParts(x: tf.Tensor, dy: tf.Tensor): tf.Tensor {
+  if (!hasKernels()) return tf.matMul(dy, x, true);
+  const [[x1, x2], [dy1, dy2]] = [x, dy].map((all) => tf.split(all, [4, all.shape[0] - 4]));
+  const [added, done] = runTraced('PavlovLinearGradient', { x: x1, dy: dy1 });
+  return runTraced('PavlovLinearGradient', { x: after(x2, done), dy: dy2, added })[0];
+}
 
 const integers = (op: Pair): ConformanceCase => ({
   fn: ({ a, b }) => op(a, b),
@@ -445,6 +454,13 @@ export const conformanceCases: Record<KernelName, readonly ConformanceCase[]> = 
     inputs: { qkv: float(batch * length, 3 * heads * size) },
     range: [-2, 2],
   })),
+  PavlovLinearGradient: [
+    {
+      fn: ({ x, dy }) => inTwoParts(x, dy),
+      inputs: { x: float(9, 20), dy: float(9, 35) },
+    },
+    { fn: ({ x, dy }) => inTwoParts(x, dy), inputs: { x: float(40, 5), dy: float(40, 3) } },
+  ],
   PavlovMatMul: [
     {
       fn: ({ q, k, v }) => causalAttention({ q, k, v }),

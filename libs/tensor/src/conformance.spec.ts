@@ -49,6 +49,7 @@ const onlyWithKernels: ReadonlySet<string> = new Set([
   'PavlovFillCache',
   'PavlovGeluGradient',
   'PavlovLayerNormGradient',
+  'PavlovLinearGradient',
   'PavlovLinearPanels',
   'PavlovPackMatrix',
   'PavlovSample',

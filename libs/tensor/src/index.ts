@@ -35,6 +35,7 @@ export {
   type CacheShape,
 } from './primitives/cached-attention';
 export { tokenLogprobs } from './primitives/token-logprobs';
+export { linearLogprobs, linearEntropy, type LinearLogitsInput } from './primitives/linear-logprobs';
 export { exclusion, type LogitsOptions } from './primitives/logits';
 export { recomputed, type RecomputedInput } from './primitives/recomputed';
 export { entropy } from './primitives/entropy';

@@ -153,6 +153,9 @@ export const isTracing = (): boolean => tf.engine().backendName === backendName;
 export const kernelExtension = (): VectorExtension | undefined =>
   isTracing() ? backend?.builder?.extension : undefined;
 
+/** What matrix products read in the graph that is being traced. */
+export const tracedPrecision = (): Precision | undefined => (isTracing() ? backend?.builder?.precision : undefined);
+
 export const hasKernels = (): boolean => kernelExtension() !== undefined;
 
 /** Runs one of our own kernels; only while tracing. */

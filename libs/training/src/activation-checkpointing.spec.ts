@@ -40,26 +40,32 @@ describe.each(everyKernels)('with activation checkpointing and kernels "%s"', (k
   );
 });
 
-/** Of each token, a block keeps about 17 C numbers, C being the width; checkpointed, C. Weights, and code, are in both. */
-(process.platform === 'linux' ? describe : describe.skip).each(everyKernels.slice(0, 2))(
-  'with kernels "%s"',
-  (kernels) => {
-    it('more layers take hardly more memory', async () => {
-      const compiled = await bundle(join(__dirname, 'fixtures', 'steps-memory.ts'));
-      const peak = (options: Omit<StepsMemoryOptions, 'kernels'>): number =>
-        Number(
-          execFileSync(process.execPath, [
-            join(compiled.folder, 'steps-memory.js'),
-            JSON.stringify({ ...options, kernels }),
-          ]),
-        );
-      const growth = (activationCheckpointing: boolean): number =>
-        peak({ layers: 9, activationCheckpointing }) - peak({ layers: 3, activationCheckpointing });
-      try {
-        expect(growth(true)).toBeLessThan(growth(false) / 4);
-      } finally {
-        await compiled.remove();
-      }
-    });
-  },
-);
+(process.platform === 'linux' ? describe : describe.skip)('checkpointed', () => {
+  let compiled: Awaited<ReturnType<typeof bundle>>;
+  beforeAll(async () => {
+    compiled = await bundle(join(__dirname, 'fixtures', 'steps-memory.ts'));
+  });
+  afterAll(() => compiled.remove());
+
+  const peak = (options: StepsMemoryOptions): number =>
+    Number(execFileSync(process.execPath, [join(compiled.folder, 'steps-memory.js'), JSON.stringify(options)]));
+  type Size = Pick<StepsMemoryOptions, 'layers' | 'vocabSize'>;
+  const growth = (
+    options: Omit<StepsMemoryOptions, keyof Size>,
+    [from, to]: readonly [small: Size, large: Size],
+  ): number => peak({ ...options, ...to }) - peak({ ...options, ...from });
+
+  /** Of each token, a block keeps about 17 C numbers, C being the width; checkpointed, C. Weights, and code, are in both. */
+  it.each(everyKernels.slice(0, 2))('more layers take hardly more memory, with kernels "%s"', (kernels) => {
+    const layers = [3, 9].map((layers) => ({ layers, vocabSize: 32 })) as [Size, Size];
+    const grown = (activationCheckpointing: boolean): number => growth({ kernels, activationCheckpointing }, layers);
+    expect(grown(true)).toBeLessThan(grown(false) / 4);
+  });
+
+  /** Logits take 4 V bytes a token, a 16th of that in parts. The weights of a token, 16 C. */
+  it.each(vectorExtensions())('more words take hardly more memory, with kernels "%s"', (kernels) => {
+    const words = [32, 8192].map((vocabSize) => ({ layers: 1, vocabSize })) as [Size, Size];
+    const grown = (activationCheckpointing: boolean): number => growth({ kernels, activationCheckpointing }, words);
+    expect(grown(true)).toBeLessThan(grown(false) / 4);
+  });
+});

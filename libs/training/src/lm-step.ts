@@ -4,6 +4,7 @@ import {
   hiddenStates,
   hiddenStatesForTraining,
   nextToken,
+  type NextTokenInput,
   transformerLayout,
   type ResidualDropout,
   type TransformerConfig,
@@ -80,9 +81,10 @@ export function compileLmStep(engine: Engine, options: LmStepOptions): LmStep {
   const lossOf = (
     parameters: Record<string, tf.Tensor>,
     { hidden, targets, mask, denominator }: Record<'hidden' | 'targets' | 'mask' | 'denominator', tf.Tensor>,
+    { keepsLogits }: Pick<NextTokenInput, 'keepsLogits'> = {},
   ) =>
     causalLmLoss({
-      logprobs: nextToken(parameters, { hidden }, model).logprobs(targets),
+      logprobs: nextToken(parameters, { hidden, keepsLogits }, model).logprobs(targets),
       mask,
       denominator: denominator as tf.Scalar,
     });
@@ -93,7 +95,11 @@ export function compileLmStep(engine: Engine, options: LmStepOptions): LmStep {
         const { metrics, gradients } = gradientsOf((weights) => {
           const pass = { tokens, masks: dropoutMasks, activationCheckpointing };
           const hidden = hiddenStatesForTraining(weights, pass, model); // [b·t, C]
-          const { loss } = lossOf(weights, { hidden, targets, mask, denominator });
+          const { loss } = lossOf(
+            weights,
+            { hidden, targets, mask, denominator },
+            { keepsLogits: !activationCheckpointing },
+          );
           return { loss: tf.mul(loss, coefficient), metrics: { loss } };
         }, parameters);
         return { ...metrics, ...gradientOutputs(gradients) };

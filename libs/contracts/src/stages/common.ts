@@ -27,7 +27,7 @@ export const activationCheckpointing = z
   .boolean()
   .default(false)
   .describe(
-    'Compute each block of the transformer again for its gradient instead of keeping it: less memory, the same step.',
+    'Compute each block of the transformer, and the logits of a large vocabulary, again for their gradient instead of keeping them: less memory, the same step.',
   );
 
 export const precision = z

@@ -9,7 +9,7 @@ import { layoutOf } from './packing-pairs';
 
 /** Places on the stack. */
 const slot = (nth: number): Memory => ({ base: rsp, displacement: 8 * nth });
-const slots = { a: slot(0), b: slot(1), c: slot(2), bias: slot(3), panels: slot(4), lastPanel: slot(5), tiles: slot(6), lastTile: slot(7) }; // prettier-ignore
+const slots = { a: slot(0), b: slot(1), c: slot(2), addend: slot(3), panels: slot(4), lastPanel: slot(5), tiles: slot(6), lastTile: slot(7) }; // prettier-ignore
 const slotBytes = 128;
 
 /** The code of a task. */
@@ -72,19 +72,20 @@ export class GemmBlock {
 
   /** Finds the block of the task: where it begins in A, B, C and b, how many panels and tiles it has. */
   private emitBlock(code: Assembler): void {
-    const { bias, transposeA, transposeB } = this.spec;
+    const { bias, added, transposeA, transposeB } = this.spec;
     const { columnBlocks, rowBlocks, blockPanels, blockTiles, panels, tiles, lastPanel, lastRows, tileRows } =
       this.plan;
     code.mov(r8, { base: rdi });
     code.mov(r9, { base: rdi, displacement: 8 });
-    if (bias) code.mov(r11, { base: rdi, displacement: 16 });
-    code.mov(r10, { base: rdi, displacement: bias ? 24 : 16 });
+    if (bias || added) code.mov(r11, { base: rdi, displacement: 16 });
+    code.mov(r10, { base: rdi, displacement: bias || added ? 24 : 16 });
+    if (added) code.subGpr(r11, r10); // how far from C
     code.mov(rax, rsi);
     code.movImmediate(rcx, columnBlocks);
     code.divide(rcx); // rax = block of rows, rdx = block of columns
     code.mulImmediate(rcx, rdx, blockPanels * this.panelBytes);
     code.addGpr(r10, rcx);
-    code.addGpr(r11, rcx);
+    if (bias) code.addGpr(r11, rcx);
     code.mulImmediate(rcx, rdx, blockPanels * (transposeB ? (this.panelBytes / 4) * this.strides.b : this.panelBytes));
     code.addGpr(r9, rcx);
     code.mulImmediate(rcx, rax, blockTiles * tileRows * (transposeA ? 4 : this.strides.a));
@@ -94,7 +95,7 @@ export class GemmBlock {
     code.movTo(slots.a, r8);
     code.movTo(slots.b, r9);
     code.movTo(slots.c, r10);
-    code.movTo(slots.bias, r11);
+    code.movTo(slots.addend, r11);
     this.emitCount(code, rdx, { blocks: columnBlocks, own: blockPanels, whole: panels, rest: lastPanel !== undefined, slots: [slots.panels, slots.lastPanel] }); // prettier-ignore
     this.emitCount(code, rax, { blocks: rowBlocks, own: blockTiles, whole: tiles, rest: lastRows > 0, slots: [slots.tiles, slots.lastTile] }); // prettier-ignore
   }
@@ -215,7 +216,8 @@ export class GemmBlock {
     const left = this.emitLeft(code, step, rows);
     code.lea(rsi, { base: rsp, displacement: slotBytes + this.tileBytes });
     code.mov(rdi, r10);
-    code.mov(r15, slots.bias);
+    code.mov(r15, slots.addend);
+    if (this.spec.added) code.addGpr(r15, r10);
     const { touch, advance } = this.emitTouches(code, step, rows);
     counted(code, { counter: r13, count: slots.panels }, () => {
       emitTile(code, this.spec, { ...step, rows, panel, left, touch });

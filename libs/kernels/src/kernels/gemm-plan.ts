@@ -15,6 +15,10 @@ export interface GemmSpec {
   readonly transposeB?: boolean;
   /** Whether b [columns] is added to every row. */
   readonly bias?: boolean;
+  /** Whether a matrix like C is added to it, over which C may be written: then C goes on where the sums of that one ended. */
+  readonly added?: boolean;
+  /** Whether there is a second output, a number that is not written: what depends on it is computed later. */
+  readonly signals?: boolean;
   /** Of the factors, not of the sums; by default float32. 'bfloat16' takes AVX512_BF16. */
   readonly precision?: Precision;
   /** Threads that there are: blocks are so many that all have work. Results do not depend on it. */
@@ -58,11 +62,7 @@ export function planOf(extension: VectorExtension, { rows, columns, depth, preci
   const rest = columns % width;
   const lastVectors = Math.ceil(rest / lanes);
   const allPanels = panels + (rest > 0 ? 1 : 0);
-  const steps = Math.ceil(depth / mostDepth);
-  const stepDepth = Math.ceil(depth / steps / (16 * terms)) * 16 * terms;
-  const depths = Array.from({ length: Math.ceil(depth / stepDepth) }, (_, i) =>
-    Math.min(stepDepth, depth - i * stepDepth),
-  );
+  const depths = depthsOf(depth, precision);
   const mostPanels = Math.max(1, Math.floor(packedBytes / (depths[0] * width * (4 / terms))));
   const allTiles = Math.ceil(rows / tileRows);
   // Each block of columns reads A anew, each block of rows B: the cheaper cut is made.
@@ -87,6 +87,13 @@ export function planOf(extension: VectorExtension, { rows, columns, depth, preci
     columnBlocks: Math.ceil(allPanels / blockPanels),
     depths,
   };
+}
+
+/** Terms of each step along a depth. Every number of C is the sum of its steps' sums, one after the other. */
+export function depthsOf(depth: number, precision?: Precision): number[] {
+  const whole = 16 * termsOf(precision);
+  const step = Math.ceil(depth / Math.ceil(depth / mostDepth) / whole) * whole;
+  return Array.from({ length: Math.ceil(depth / step) }, (_, nth) => Math.min(step, depth - nth * step));
 }
 
 /** One step along the depth. */

@@ -15,7 +15,7 @@ export interface GemmTile extends Step {
 }
 
 /**
- * Adds the product of A's rows at r12 and the panel of B at rsi to the tile of C at rdi. The part of b is at r15. rsi moves on to the
+ * Adds the product of A's rows at r12 and the panel of B at rsi to the tile of C at rdi. The part of b, or the tile of D, is at r15. rsi moves on to the
  * next panel.
  */
 export function emitTile(code: Assembler, spec: GemmSpec, { rows, panel, left, depth, first, touch }: GemmTile): void {
@@ -23,8 +23,8 @@ export function emitTile(code: Assembler, spec: GemmSpec, { rows, panel, left, d
   const vectorBytes = 4 * code.lanes;
   const partial = last < code.lanes;
   const mask = code.extension === 'avx512' ? 1 : code.registers - 1;
-  const place = (row: number, vector: number): Memory => ({
-    base: rdi,
+  const place = (row: number, vector: number, base = rdi): Memory => ({
+    base,
     displacement: row * 4 * spec.columns + vector * vectorBytes,
   });
   const cut = (vector: number): boolean => partial && vector === vectors - 1;
@@ -58,12 +58,13 @@ export function emitTile(code: Assembler, spec: GemmSpec, { rows, panel, left, d
   const temporary = rows * vectors;
   if (partial) code.setMask(mask, last, rax);
   each((sum, row, vector) => {
-    if (!first) {
+    if (!first || spec.added) {
+      const before = place(row, vector, first ? r15 : rdi);
       if (cut(vector)) {
-        code.loadMasked(temporary, place(row, vector), mask);
+        code.loadMasked(temporary, before, mask);
         code.op('add', sum, sum, temporary);
       } else {
-        code.op('add', sum, sum, place(row, vector));
+        code.op('add', sum, sum, before);
       }
     }
     if (cut(vector)) code.storeMasked(place(row, vector), sum, mask);

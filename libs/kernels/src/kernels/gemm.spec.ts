@@ -3,7 +3,7 @@ import { describeExtensions, noise, precisionsOf, rounded, runKernel, sameBits }
 import { type VectorExtension } from '../encoding';
 import { type Precision } from '../tile';
 import { gemmKernel } from './gemm';
-import { type GemmSpec } from './gemm-plan';
+import { depthsOf, type GemmSpec } from './gemm-plan';
 
 installMatchers();
 
@@ -59,6 +59,21 @@ describePrecisions((extension, precision) => {
         expect(sameBits(others, [c])).toBe(true);
       }
     }
+  });
+
+  it.each(shapes)('[$rows, $depth] · [$depth, $columns], in parts, to the same bits', (shape) => {
+    const spec = { ...shape, transposeA: true, transposeB: false, bias: false, precision, threads: 2 };
+    const [a, b] = operands(spec);
+    const [whole] = runKernel(gemmKernel(extension, spec), [a, b]);
+    let row = 0;
+    let sum: Float32Array | undefined;
+    for (const depth of depthsOf(shape.depth, precision)) {
+      const own = [a.subarray(row * shape.rows, (row + depth) * shape.rows), b.subarray(row * shape.columns, (row + depth) * shape.columns)]; // prettier-ignore
+      const kernel = gemmKernel(extension, { ...spec, depth, added: sum !== undefined, signals: true });
+      [sum] = runKernel(kernel, sum ? [...own, sum] : own) as Float32Array[];
+      row += depth;
+    }
+    expect(sameBits([sum!], [whole])).toBe(true);
   });
 
   it('lets NaN and infinity reach what they are part of, and nothing else', () => {

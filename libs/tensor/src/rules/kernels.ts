@@ -93,6 +93,7 @@ export type Kernels = Record<UnaryKernel, Unary> &
     PavlovLinearInt8: Kernel<{ x: Operand; b: Operand }, { w: QuantizedMatrix }>;
     PavlovLayerNorm: Kernel<{ x: Operand; gamma: Operand; beta: Operand }, { epsilon: number }>;
     PavlovLayerNormGradient: Kernel<Record<'x' | 'dy' | 'gamma' | 'mean' | 'inverseDeviation', Operand>>;
+    PavlovLinearGradient: Kernel<{ x: Operand; dy: Operand; added?: Operand }>;
     PavlovMatMul: Kernel<{ a: Operand; b: Operand }, tf.BatchMatMulAttrs & { alpha: number }>;
     PavlovFillCache: Kernel<Record<'qkv' | 'pastK' | 'pastV', Operand>, { time: number }>;
     PavlovLinearPanels: Kernel<

@@ -1,5 +1,5 @@
 import { gemmKernel, type GemmSpec } from '@pavlov/kernels';
-import { broadcastShape, type GraphBuilder, type Operand, sameShape } from '../operand';
+import { broadcastShape, extensionOf, type GraphBuilder, type Operand, sameShape } from '../operand';
 import { sizeOf } from '../signature';
 import type { Rules } from './kernels';
 
@@ -62,6 +62,24 @@ export function reshape(builder: GraphBuilder, x: Operand, shape: readonly numbe
   return builder.reshape(x, shape);
 }
 
-export const matMulRules: Rules<'BatchMatMul'> = {
+export const matMulRules: Rules<'BatchMatMul' | 'PavlovLinearGradient'> = {
   BatchMatMul: ({ a, b }, attributes, builder) => matMul(builder, [a, b], attributes),
+
+  /** dyᵀ x (+ what was added up before), in the precision of many rows however few these are; and what waits for it can wait for. */
+  PavlovLinearGradient: ({ x, dy, added }, _, builder) => {
+    const [depth, columns] = x.shape;
+    return builder.kernel(
+      gemmKernel(extensionOf(builder), {
+        rows: dy.shape[1],
+        columns,
+        depth,
+        transposeA: true,
+        added: added !== undefined,
+        signals: true,
+        precision: columns >= leastSide ? builder.precision : 'float32',
+        threads: builder.threads,
+      }),
+      added ? [dy, x, added] : [dy, x],
+    );
+  },
 };
