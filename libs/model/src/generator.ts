@@ -247,7 +247,7 @@ const takeRows = (
   Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, array.subarray(0, rows)]));
 
 /** Milliseconds for which the event loop may wait. */
-const patience = 5;
+const patience = 10;
 
 /** Runs steps one after the other. Handing a short one to another thread takes longer than to wait for it. */
 function createTurn(): (step: BoundFunction) => Promise<void> {
