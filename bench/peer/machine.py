@@ -30,6 +30,18 @@ class Others:
         return max(0.0, spent / (time.perf_counter() - self.began))
 
 
+def peak_mib():
+    """Largest resident size of this process."""
+    try:
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
+    except OSError:
+        import resource
+
+        size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return size / 2**20 if platform.system() == "Darwin" else size / 1024
+
+
 def versions_of(*modules):
     """Of PyTorch, what it computes with, and more modules."""
     found = dict(

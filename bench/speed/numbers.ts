@@ -2,7 +2,7 @@ import type { TransformerConfig } from '@pavlov/model';
 import type { Parameters } from '@pavlov/tensor';
 
 /**
- * Weights and tokens that PyTorch's side computes too (bench/peer/gpt2.py), so that both start from the same bytes.
+ * Weights and tokens that PyTorch's side computes too (bench/peer/same_numbers.py), so that both start from the same bytes.
  * `next()` counts up from position 0 of a stream: murmur3's finaliser over position + stream · golden ratio, a uint32.
  */
 function numbersOf(stream: number): () => number {

@@ -4,7 +4,7 @@ import { compileLmStep, createLearner } from '@pavlov/training';
 import { fill, tokens } from './numbers';
 import type { Task } from './task';
 
-/** As in nanoGPT and in bench/peer/gpt2.py; decay spares vectors on both sides. */
+/** As in nanoGPT and in bench/peer/training.py; decay spares vectors on both sides. */
 const optimiser = {
   weightDecay: 0.1,
   beta1: 0.9,
