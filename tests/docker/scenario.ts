@@ -1,4 +1,13 @@
-import { type Completion, type EvaluationReport, type JobView, type PipelineView, stages } from '@pavlov/contracts';
+import {
+  type Completion,
+  type ErrorBody,
+  type EvaluationReport,
+  type JobView,
+  type PipelineView,
+  type SamplingWeights,
+  stages,
+} from '@pavlov/contracts';
+import { computesBfloat16 } from '@pavlov/kernels';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from '../../apps/cli/src/http';
 import { services } from '../../apps/cli/src/services';
@@ -28,7 +37,7 @@ type Datasets = Record<keyof typeof tinyWorld, string>;
  * 3. update one that waits, while another one trains;
  * 4. restart one in the middle of its job;
  * 5. scale one up and down again;
- * 6. start the stopped one, which ends the pipeline;
+ * 6. start the stopped one, which ends the pipeline, and ask what came of it;
  * 7. take it all down and up again.
  */
 export async function runScenario(stack: Stack, check: Check): Promise<void> {
@@ -199,6 +208,29 @@ async function checkResults(scene: Scene, pipeline: PipelineView): Promise<void>
     ['pretrained', 'sft', 'ppo'],
   );
   check('the new policy answers', (await ask(client, ppo.id)).choices.length, 1);
+  await checkWeights(scene, pipeline.jobs[0].id); // the later ones are so sure of an answer that nothing shows in it
+}
+
+/** With the weights as they are, and rounded; in bfloat16 where the processor can, which is the engine's too. */
+async function checkWeights({ client, check }: Scene, checkpoint: string): Promise<void> {
+  const answered = [200, 1];
+  const expected: Record<SamplingWeights, unknown> = {
+    float32: answered,
+    bfloat16: computesBfloat16() ? answered : [422, 'PRECISION_UNAVAILABLE'],
+    int8: answered,
+  };
+  const logprobs: number[] = [];
+  for (const weights of Object.keys(expected) as SamplingWeights[]) {
+    const response = await fetch(`${client.address}/v1/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ ...question, checkpoint, weights }),
+    });
+    const { choices = [], code } = (await response.json()) as Partial<Completion & ErrorBody>;
+    check(`completions with weights in ${weights}`, [response.status, code ?? choices.length], expected[weights]);
+    logprobs.push(...choices.map(({ logprob }) => logprob));
+  }
+  check('each have log-probabilities of their own', new Set(logprobs).size, logprobs.length);
 }
 
 /** A trainer ends with its job, and leaves nothing behind. */
@@ -244,8 +276,9 @@ async function connect({ compose }: Stack): Promise<Client> {
   return createClient(`http://${await compose('port', 'gateway', '8080')}`);
 }
 
+const question = { prompt: 'What comes after one?', maxNewTokens: 4 };
 const ask = (client: Client, checkpoint: string): Promise<Completion> =>
-  client.post<Completion>('/v1/completions', { checkpoint, prompt: 'What comes after one?', maxNewTokens: 4 });
+  client.post<Completion>('/v1/completions', { ...question, checkpoint });
 
 const pipelineOf = ({ client }: Pick<Scene, 'client'>, id: string): Promise<PipelineView> =>
   client.get<PipelineView>(`/v1/pipelines/${id}`);
