@@ -16,6 +16,11 @@ export interface DecodeInput {
   readonly temperature: tf.Tensor;
   /** What decides the sample, [N] in [0, 1); without it there is none, but all probabilities. */
   readonly uniforms?: tf.Tensor;
+  /**
+   * Whether, of whole prompts, only the last tokens go on after the last attention, as N rows. ONNX Runtime's own products of few rows
+   * depend on the number of threads.
+   */
+  readonly fewRows?: boolean;
 }
 
 /**
@@ -23,7 +28,7 @@ export interface DecodeInput {
  * the caches `presentK0` ….
  */
 export function decode(
-  { inputs, maps, tokens, positions, temperature, uniforms }: DecodeInput,
+  { inputs, maps, tokens, positions, temperature, uniforms, fewRows }: DecodeInput,
   { layers, width }: TransformerConfig,
 ): Record<string, tf.Tensor> {
   const [rows, length = 1] = tokens.shape;
@@ -34,6 +39,13 @@ export function decode(
   const caches: Record<string, tf.Tensor> = {};
   const norm = (name: string, x: tf.Tensor): tf.Tensor =>
     layerNorm(x, inputs[`${name}.weight`], inputs[`${name}.bias`], layerNormEpsilon);
+
+  /** What follows from each row's last token alone. */
+  const lastOf = (all: tf.Tensor): tf.Tensor => {
+    if (length === 1 || all.shape[0] === rows) return all;
+    const starts = tf.range(0, rows * length, length, 'int32');
+    return tf.gather(all, tf.add<tf.Tensor1D>(starts, positions)); // [N, C]
+  };
 
   let residual = tf.add(
     embedding(inputs['transformer.wte.weight'], ids),
@@ -51,14 +63,11 @@ export function decode(
     });
     caches[`presentK${layer}`] = presentK;
     caches[`presentV${layer}`] = presentV;
-    residual = maps.project(name('attn.c_proj'), tf.reshape(y, [rows * length, width]), residual);
+    const pick = fewRows && layer === layers - 1 ? lastOf : (all: tf.Tensor): tf.Tensor => all;
+    residual = maps.project(name('attn.c_proj'), pick(tf.reshape(y, [rows * length, width])), pick(residual));
     residual = maps.mlp(layer, norm(name('ln_2'), residual), residual);
   }
-  if (length > 1) {
-    const starts = tf.range(0, rows * length, length, 'int32');
-    residual = tf.gather(residual, tf.add<tf.Tensor1D>(starts, positions)); // [N, C]
-  }
-  const logits = maps.logits(tf.div(norm('transformer.ln_f', residual), temperature)); // [N, V]
+  const logits = maps.logits(tf.div(norm('transformer.ln_f', lastOf(residual)), temperature)); // [N, V]
   if (uniforms) return { ...sample({ logits, uniforms }), ...caches };
   return { probabilities: tf.softmax(logits, -1), ...caches };
 }

@@ -65,6 +65,7 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
     };
   };
 
+  const fewRows = engine.kernels !== undefined;
   const compile = (
     [rows, length]: readonly [number, number?],
     { maps, signature }: Pick<StepWeights, 'maps' | 'signature'>,
@@ -72,7 +73,7 @@ export async function createDecoder(engine: Engine, shape: DecoderShape): Promis
   ): Promise<CompiledFunction> =>
     engine.compile(
       ({ tokens, positions, temperature, uniforms, ...inputs }) =>
-        decode({ inputs, maps: maps(inputs), tokens, positions, temperature, uniforms }, config),
+        decode({ inputs, maps: maps(inputs), tokens, positions, temperature, uniforms, fewRows }, config),
       {
         ...signature,
         ...common(rows),
