@@ -71,7 +71,7 @@ describe('a run whose KL explodes', () => {
   });
 
   it('keeps nothing if the first step was too far', async () => {
-    const exploding = job('exploding-at-once', 'proxy', { learningRate: 0.3, limits: { kl: 10 } });
+    const exploding = job('exploding-at-once', 'proxy', { learningRate: 0.03, limits: { kl: 5 } });
     const { context, error } = await world.breakDown(exploding);
     expect(error).toMatchObject({ code: 'KL_EXPLODED', body: { field: 'kl' } });
     expect(context.curves.map(({ step }) => step)).toEqual([0, 1]);

@@ -18,7 +18,7 @@ import {
 } from '@pavlov/tensor';
 import {
   createGradientSum,
-  graphsByColumns,
+  graphsByShape,
   lengthsOf,
   paddingOf,
   putStates,
@@ -117,7 +117,7 @@ export function compilePolicy(
     return nextToken(parameters, { hidden, temperature, keepsLogits }, model);
   };
 
-  const scoring = graphsByColumns((columns) => {
+  const scoring = graphsByShape((columns) => {
     const { inputs, ids } = specs(columns);
     return engine.compile(
       ({ tokens, states, targets, ...parameters }) => ({
@@ -127,7 +127,7 @@ export function compilePolicy(
       { name: 'ppo-policy-scoring' },
     );
   });
-  const training = graphsByColumns((columns) => {
+  const training = graphsByShape((columns) => {
     const { inputs, ids, floats, scalar } = specs(columns);
     return engine.compile(
       ({ tokens, states, targets, oldLogprobs, advantages, mask, denominator, ...parameters }) => {
@@ -205,14 +205,14 @@ export function compileValue(
   ): tf.Tensor =>
     scalarScores(parameters, hiddenStatesForTraining(parameters, { tokens, states, activationCheckpointing }, model)); // [b·s]
 
-  const scoring = graphsByColumns((columns) =>
+  const scoring = graphsByShape((columns) =>
     engine.compile(
       ({ tokens, states, ...parameters }) => ({ values: valuesOf(parameters, { tokens, states }) }),
       { ...parameterSignature(layout), ...specs(columns).inputs },
       { name: 'ppo-value-scoring' },
     ),
   );
-  const training = graphsByColumns((columns) => {
+  const training = graphsByShape((columns) => {
     const { inputs, floats, scalar } = specs(columns);
     return engine.compile(
       ({ tokens, states, oldValues, returns, mask, denominator, ...parameters }) => {

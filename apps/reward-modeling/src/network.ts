@@ -11,7 +11,7 @@ import {
 } from '@pavlov/tensor';
 import {
   createGradientSum,
-  graphsByColumns,
+  graphsByShape,
   lengthsOf,
   paddingOf,
   sliceByLength,
@@ -63,7 +63,7 @@ export function compileReward(
   const { answers, columns } = shape;
   const size = Math.min(options.microbatchSize ?? shape.prompts, shape.prompts);
   const rows = size * answers;
-  const training = graphsByColumns((sliceColumns) =>
+  const training = graphsByShape((sliceColumns) =>
     engine.compile(
       ({ tokens, states, pairWeights, ...parameters }) => {
         const { loss, gradients } = gradientsOf((weights) => {

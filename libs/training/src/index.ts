@@ -12,14 +12,6 @@ export {
 } from './reward-models';
 export { readRows } from './rows';
 export { openTextBatches, type TextBatches } from './text';
-export {
-  createGradientSum,
-  graphsByColumns,
-  lengthsOf,
-  paddingOf,
-  sliceByLength,
-  takeSlice,
-  type Slice,
-} from './slices';
+export { createGradientSum, graphsByShape, lengthsOf, paddingOf, sliceByLength, takeSlice, type Slice } from './slices';
 export { putStates, statesOf, takeStates, windowOf, type Window } from './windows';
 export { createThroughput, type Throughput } from './throughput';

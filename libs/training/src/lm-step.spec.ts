@@ -48,6 +48,41 @@ describe('a step with dropout', () => {
   });
 });
 
+describe('a step that learns some of its tokens', () => {
+  const columns = 24;
+  const wide = { model: { ...model, contextLength: columns }, rows: 5, columns };
+  const weights = initParameters(wide.model, 'lm', 1);
+  const count = wide.rows * columns;
+  const text = {
+    tokens: Int32Array.from({ length: count }, (_, index) => 2 + ((index * 7) % 18)),
+    targets: Int32Array.from({ length: count }, (_, index) => 2 + ((index * 11) % 18)),
+  };
+  const masks = createResidualDropout({ config: wide.model, rows: 5, columns, rate: 0.2, seed: 1, purpose: 'spec' });
+
+  it.each([{ dropout: undefined }, { dropout: masks }])(
+    'is a part of the step that learns all ($dropout.spec.dtype)',
+    async ({ dropout }) => {
+      const step = compileLmStep(engine, { ...wide, dropout });
+      /** Loss, held-out loss and gradients as sums over the learned tokens. */
+      const sumsOver = async (isLearned: (column: number) => boolean) => {
+        const mask = Float32Array.from({ length: count }, (_, index) => (isLearned(index % columns) ? 1 : 0));
+        const learned = mask.reduce((sum, one) => sum + one, 0);
+        const learner = createLearner(weights, optimiser);
+        const { loss } = await step.gradients(learner, { ...text, mask }, dropout?.masksAt(0));
+        const heldOut = await step.meanLoss(weights, [{ ...text, mask }]);
+        return [loss, heldOut, ...learner.gradients.data].map((mean) => mean * learned);
+      };
+      const [all, first, last] = [
+        await sumsOver(() => true),
+        await sumsOver((column) => column < 9),
+        await sumsOver((column) => column >= 9),
+      ];
+      expect(first.map((sum, i) => sum + last[i])).toBeAllClose(all, tolerances.composed);
+      expect(first[0]).toBeGreaterThan(all[0] / 4);
+    },
+  );
+});
+
 describe('a step in slices', () => {
   const columns = 24;
   const wide = { model: { ...model, contextLength: columns }, rows: 5, columns };

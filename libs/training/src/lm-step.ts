@@ -1,7 +1,6 @@
 import { causalLmLoss } from '@pavlov/algorithms';
 import { type TokenBatch } from '@pavlov/datasets';
 import {
-  hiddenStates,
   hiddenStatesForTraining,
   nextToken,
   type NextTokenInput,
@@ -17,12 +16,14 @@ import {
   tf,
   type Engine,
   type Parameters,
+  type Signature,
   type TensorSpec,
 } from '@pavlov/tensor';
 import { type Learner } from './learner';
 import {
   createGradientSum,
-  graphsByColumns,
+  graphsByShape,
+  learnedPlaces,
   lengthsOf,
   paddingOf,
   sliceByLength,
@@ -70,14 +71,15 @@ export interface LmStepOptions {
 export function compileLmStep(engine: Engine, options: LmStepOptions): LmStep {
   const { model, rows, columns, coefficient = 1, dropout, activationCheckpointing } = options;
   const size = Math.min(options.microbatchSize ?? rows, rows);
-  const signatureFor = (sliceColumns: number) =>
-    ({
-      ...parameterSignature(transformerLayout(model, 'lm')),
-      tokens: { shape: [size, sliceColumns], dtype: 'int32' },
-      targets: { shape: [size * sliceColumns], dtype: 'int32' },
-      mask: { shape: [size * sliceColumns], dtype: 'float32' },
-      denominator: { shape: [], dtype: 'float32' },
-    }) as const;
+  /** Of `count` tokens of a slice something is learned, at most; `states` says where they stand, unless they are all. */
+  const signatureFor = (sliceColumns: number, count: number): Signature => ({
+    ...parameterSignature(transformerLayout(model, 'lm')),
+    tokens: { shape: [size, sliceColumns], dtype: 'int32' },
+    ...(count < size * sliceColumns && { states: { shape: [count], dtype: 'int32' } }),
+    targets: { shape: [count], dtype: 'int32' },
+    mask: { shape: [count], dtype: 'float32' },
+    denominator: { shape: [], dtype: 'float32' },
+  });
   const lossOf = (
     parameters: Record<string, tf.Tensor>,
     { hidden, targets, mask, denominator }: Record<'hidden' | 'targets' | 'mask' | 'denominator', tf.Tensor>,
@@ -89,12 +91,12 @@ export function compileLmStep(engine: Engine, options: LmStepOptions): LmStep {
       denominator: denominator as tf.Scalar,
     });
 
-  const training = graphsByColumns((sliceColumns) =>
+  const training = graphsByShape((sliceColumns: number, count: number) =>
     engine.compile(
-      ({ tokens, targets, mask, denominator, dropoutMasks, ...parameters }) => {
+      ({ tokens, states, targets, mask, denominator, dropoutMasks, ...parameters }) => {
         const { metrics, gradients } = gradientsOf((weights) => {
-          const pass = { tokens, masks: dropoutMasks, activationCheckpointing };
-          const hidden = hiddenStatesForTraining(weights, pass, model); // [b·t, C]
+          const pass = { tokens, states, masks: dropoutMasks, activationCheckpointing };
+          const hidden = hiddenStatesForTraining(weights, pass, model); // [count, C]
           const { loss } = lossOf(
             weights,
             { hidden, targets, mask, denominator },
@@ -104,25 +106,44 @@ export function compileLmStep(engine: Engine, options: LmStepOptions): LmStep {
         }, parameters);
         return { ...metrics, ...gradientOutputs(gradients) };
       },
-      { ...signatureFor(sliceColumns), ...(dropout && { dropoutMasks: maskSpec(dropout, size * sliceColumns) }) },
+      {
+        ...signatureFor(sliceColumns, count),
+        ...(dropout && { dropoutMasks: maskSpec(dropout, size * sliceColumns) }),
+      },
       { name: 'lm-training' },
     ),
   );
-  const scoring = graphsByColumns((sliceColumns) =>
+  const scoring = graphsByShape((sliceColumns: number, count: number) =>
     engine.compile(
-      ({ tokens, targets, mask, denominator, ...parameters }) =>
-        lossOf(parameters, { hidden: hiddenStates(parameters, tokens, model), targets, mask, denominator }),
-      signatureFor(sliceColumns),
+      ({ tokens, states, targets, mask, denominator, ...parameters }) => {
+        const hidden = hiddenStatesForTraining(parameters, { tokens, states }, model);
+        return lossOf(parameters, { hidden, targets, mask, denominator });
+      },
+      signatureFor(sliceColumns, count),
       { name: 'lm-scoring' },
     ),
   );
   const slicesOf = (lengths: readonly number[]): Slice[] => sliceByLength(lengths, { size, columns });
-  const feedsOf = ({ tokens, targets, mask }: TokenBatch, slice: Slice) => ({
-    tokens: takeSlice(tokens, slice, { columns, fill: model.padId }),
-    targets: takeSlice(targets, slice, { columns, fill: model.padId }),
-    mask: takeSlice(mask, slice, { columns, fill: 0 }),
-    denominator: Float32Array.of(Math.max(1, learnedIn(mask))),
-  });
+  const feedsOf = ({ tokens, targets, mask }: TokenBatch, slice: Slice) => {
+    const own = {
+      targets: takeSlice(targets, slice, { columns, fill: model.padId }),
+      mask: takeSlice(mask, slice, { columns, fill: 0 }),
+    };
+    const states = learnedPlaces(own.mask);
+    const learned = states.length < own.mask.length && {
+      states,
+      targets: states.map((place) => own.targets[place]),
+      mask: Float32Array.from(states, (place) => own.mask[place]),
+    };
+    return {
+      count: states.length,
+      feeds: {
+        tokens: takeSlice(tokens, slice, { columns, fill: model.padId }),
+        ...(learned || own),
+        denominator: Float32Array.of(Math.max(1, learnedIn(mask))),
+      },
+    };
+  };
   const sum = createGradientSum();
   return {
     gradients: async (learner, batch, dropoutMasks) => {
@@ -130,10 +151,11 @@ export function compileLmStep(engine: Engine, options: LmStepOptions): LmStep {
       const slices = slicesOf(lengths);
       let loss = 0;
       await sum.over(slices, learner.gradients, async (slice, gradients) => {
-        const graph = await training(slice.columns);
+        const { count, feeds } = feedsOf(batch, slice);
+        const graph = await training(slice.columns, count);
         const masks = dropoutMasks && takeMasks(dropoutMasks, slice, { rows, columns, width: model.width });
         const outputs = await graph.run(
-          { ...learner.parameters.views, ...feedsOf(batch, slice), ...(masks && { dropoutMasks: masks }) },
+          { ...learner.parameters.views, ...feeds, ...(masks && { dropoutMasks: masks }) },
           gradientBuffers(gradients),
         );
         loss += outputs.loss[0];
@@ -146,8 +168,9 @@ export function compileLmStep(engine: Engine, options: LmStepOptions): LmStep {
       for (const batch of batches) {
         const weight = learnedIn(batch.mask);
         for (const slice of slicesOf(lengthsOf(batch.mask, columns))) {
-          const graph = await scoring(slice.columns);
-          const { loss } = await graph.run({ ...parameters.views, ...feedsOf(batch, slice) });
+          const { count, feeds } = feedsOf(batch, slice);
+          const graph = await scoring(slice.columns, count);
+          const { loss } = await graph.run({ ...parameters.views, ...feeds });
           total += loss[0] * weight;
         }
         learned += weight;

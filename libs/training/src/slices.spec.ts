@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { lengthsOf, paddingOf, sliceByLength, takeSlice } from './slices';
+import { learnedPlaces, lengthsOf, paddingOf, sliceByLength, takeSlice } from './slices';
 
 describe('sliceByLength', () => {
   it('puts rows of similar length together, the longest first', () => {
@@ -49,4 +49,29 @@ it('takeSlice takes the rows and columns of the slice', () => {
   const slice = { rows: [2, 0], size: 3, columns: 2 };
   const values = takeSlice(grid, slice, { columns: 4, fill: -1 });
   expect([...values]).toEqual([8, 9, 0, 1, -1, -1]);
+});
+
+describe('learnedPlaces', () => {
+  it('names every learned token, and as many others as make one of few numbers', () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 700 }), (learned) => {
+        const mask = Float32Array.from(learned, Number);
+        const count = learned.filter(Boolean).length;
+        const places = [...learnedPlaces(mask)];
+        expect(new Set(places).size).toBe(places.length);
+        expect(places.every((place) => place in learned)).toBe(true);
+        expect(places.slice(0, count).every((place) => learned[place])).toBe(true);
+        expect(places.slice(count).some((place) => learned[place])).toBe(false);
+        expect(places.length).toBeLessThanOrEqual(Math.max(Math.min(32, mask.length), count + Math.max(8, count / 8)));
+      }),
+    );
+  });
+
+  it('comes in few lengths', () => {
+    const lengths = Array.from(
+      { length: 1024 },
+      (_, count) => learnedPlaces(Float32Array.from({ length: 1024 }, (_, place) => (place < count ? 1 : 0))).length,
+    );
+    expect(new Set(lengths).size).toBe(5 + 4 * 8); // 32, 40 … 64, then eight in each doubling
+  });
 });

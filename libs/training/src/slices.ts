@@ -50,6 +50,21 @@ export function lengthsOf(mask: Float32Array, columns: number): number[] {
   });
 }
 
+/**
+ * Places of the learned tokens of a slice, whose mask [size · columns] is 1 there, filled up with others to one of few numbers: what
+ * comes after the last attention need not be computed for more. At most an eighth is filled up, above the fewest.
+ */
+export function learnedPlaces(mask: Float32Array): Int32Array {
+  const places = Array.from(mask.keys());
+  const learned = places.filter((place) => mask[place] !== 0);
+  const count = bucketOf(Math.max(fewestPlaces, learned.length), mask.length);
+  const others = places.filter((place) => mask[place] === 0).slice(0, count - learned.length);
+  return Int32Array.from([...learned, ...others]);
+}
+
+/** ONNX Runtime's own products of fewer rows would depend on the number of threads. */
+const fewestPlaces = 32;
+
 /** A multiple of 8, or above 64 of an eighth of the power of two below: at most an eighth is padding, in few sizes. */
 function bucketOf(length: number, most: number): number {
   const unit = Math.max(8, 2 ** Math.floor(Math.log2(length)) / 8);
@@ -71,14 +86,15 @@ export function takeSlice<A extends Float32Array | Int32Array>(
   return taken as A;
 }
 
-/** One graph for each number of columns, compiled when it is first asked for. */
-export function graphsByColumns(
-  compile: (columns: number) => Promise<CompiledFunction>,
-): (columns: number) => Promise<CompiledFunction> {
-  const graphs = new Map<number, Promise<CompiledFunction>>();
-  return (columns) => {
-    const graph = graphs.get(columns) ?? compile(columns);
-    graphs.set(columns, graph);
+/** One graph for each shape, such as a number of columns, compiled when it is first asked for. */
+export function graphsByShape<Shape extends readonly number[]>(
+  compile: (...shape: Shape) => Promise<CompiledFunction>,
+): (...shape: Shape) => Promise<CompiledFunction> {
+  const graphs = new Map<string, Promise<CompiledFunction>>();
+  return (...shape) => {
+    const key = shape.join();
+    const graph = graphs.get(key) ?? compile(...shape);
+    graphs.set(key, graph);
     return graph;
   };
 }
