@@ -26,3 +26,19 @@ it('compiling, running and disposing 50 times does not keep memory', async () =>
   collect();
   expect((process.memoryUsage().rss - before) / megabytes).toBeLessThan(60);
 });
+
+/** Each graph has 64 MB between its input and its output. */
+it('graphs that run one after the other use the same memory', async () => {
+  using engine = await createEngine({ threads: 2 });
+  const used: number[] = [];
+  for (let nth = 1; nth <= 4; nth++) {
+    const rows = 4096 - nth; // another shape for each
+    const wide = (x: tf.Tensor): tf.Tensor => tf.tile(tf.reshape(x, [rows, 1]), [1, 4096]);
+    const fn = await engine.compile(({ x }) => ({ y: tf.sum(tf.cumsum(wide(x), 1), 1) }), {
+      x: { shape: [rows], dtype: 'float32' },
+    });
+    await fn.run({ x: new Float32Array(rows) });
+    used.push(process.memoryUsage().rss / megabytes);
+  }
+  expect(used[3] - used[0]).toBeLessThan(64);
+});

@@ -43,12 +43,16 @@ const functions = {
   releaseSessionOptions: [100, 'void', [pointer]],
   releaseCustomOpDomain: [101, 'void', [pointer]],
   addSessionConfigEntry: [130, status, [pointer, 'str', 'str']],
+  createAndRegisterAllocator: [144, status, [pointer, pointer, pointer]],
 } as const;
 
 /** Position of each function that kernels of our own call. */
 const contextFunctions = { getInput: 90, getOutput: 91, getData: 51, parallelFor: 274 } as const;
 
 /**
+ * Sessions take memory from one pool, the environment's: only one of them runs at a time, and each would keep what it once took. A
+ * stage has a graph for each shape of its batches.
+ *
  * Threads wait for work awake for as long as a small operator takes, then sleep. Waking a thread costs about as much, some
  * 300 times in a training step; threads that never sleep starve whatever else runs on the machine, and each other: on two
  * busy cores a step takes two to five times as long.
@@ -56,6 +60,7 @@ const contextFunctions = { getInput: 90, getOutput: 91, getData: 51, parallelFor
 const sessionConfig = {
   'session.intra_op.allow_spinning': '1',
   'session.intra_op.spin_duration_us': '200',
+  'session.use_env_allocators': '1',
 } as const;
 
 type Pointer = bigint;
@@ -135,6 +140,9 @@ function loadRuntime(): Runtime {
   const { api, context } = loadApi(library);
   const env = create(api, (out) => api.createEnv(logFatal, 'pavlov', out));
   const memory = create(api, (out) => api.createCpuMemoryInfo(arenaAllocator, defaultMemory, out));
+  // The environment is the process's, and may have its pool already, from another copy of this module.
+  const registered = api.createAndRegisterAllocator(env, memory, null);
+  if (registered !== null) api.releaseStatus(registered);
   runtime = { library, api, context, env, memory };
   return runtime;
 }
