@@ -50,8 +50,8 @@ const functions = {
 const contextFunctions = { getInput: 90, getOutput: 91, getData: 51, parallelFor: 274 } as const;
 
 /**
- * Sessions take memory from one pool, the environment's: only one of them runs at a time, and each would keep what it once took. A
- * stage has a graph for each shape of its batches.
+ * Sessions take memory from one pool, the environment's. With pools of their own each would keep what it once took, and a stage has a
+ * graph for each shape of its batches, of which one runs at a time.
  *
  * Threads wait for work awake for as long as a small operator takes, then sleep. Waking a thread costs about as much, some
  * 300 times in a training step; threads that never sleep starve whatever else runs on the machine, and each other: on two
