@@ -229,8 +229,10 @@ export class GemmBlock {
       once(code, slots.lastPanel, () => emitTile(code, this.spec, { ...step, rows, panel: lastPanel, left, touch }));
   }
 
-  /** What of the next tile's rows is fetched while this one's are multiplied, a share with each panel. Takes r9, rbx and r11. */
-  private emitTouches(code: Assembler, { depth }: Step, rows: number): { touch: Touch; advance: () => void } {
+  /** What of the next tile's rows is fetched, if any is, while this one's are multiplied, a share with each panel. Takes r9, rbx and r11. */
+  private emitTouches(code: Assembler, { depth }: Step, rows: number): { touch?: Touch; advance: () => void } {
+    // Processors with AVX2 alone compute a tile for longer, and old ones wait for a fetch that misses the address cache.
+    if (code.extension === 'avx2') return { advance: () => {} };
     const { blockPanels } = this.plan;
     const terms = unrolled * this.layout.terms; // of a round of the loop
     if (!this.spec.transposeA) {

@@ -10,8 +10,8 @@ export interface GemmTile extends Step {
   readonly panel: Panel;
   /** How the rows of A lie: bytes from one number or pair along the depth to the next, and from row to row. */
   readonly left: { readonly step: number; readonly rowStride: number };
-  /** What is fetched of the next tile's rows. */
-  readonly touch: Touch;
+  /** What is fetched of the next tile's rows, if anything. */
+  readonly touch?: Touch;
 }
 
 /**
