@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Logger } from 'pino';
+import { withLock } from './process-lock';
 
 const run = promisify(execFile);
 
@@ -24,9 +26,18 @@ const candidates = [
   { file: 'valkey-check-rdb', argv0: 'valkey-server' },
 ] as const;
 
+/** Two commands that take a while each. */
+const INSTALL_LIMIT_MS = 600_000;
+
+/** A fresh system may be updating itself. */
+const aptWaits = ['-o', 'DPkg::Lock::Timeout=120'];
+
 /** None of these starts a system service. */
 const installers = [
-  { manager: 'apt-get', commands: [['update'], ['install', '-y', '--no-install-recommends', 'redis-tools']] },
+  {
+    manager: 'apt-get',
+    commands: [['update'], [...aptWaits, 'install', '-y', '--no-install-recommends', 'redis-tools']],
+  },
   { manager: 'apk', commands: [['add', '--no-cache', 'redis']] },
   { manager: 'dnf', commands: [['install', '-y', '/usr/bin/redis-server']] },
 ] as const;
@@ -39,15 +50,28 @@ export async function findRedis(path = process.env.PATH ?? ''): Promise<RedisBin
   return undefined;
 }
 
-/** Installs a Redis server through the system's package manager, if that can be done without asking anyone. */
-export async function installRedis(logger: Logger): Promise<RedisBinary | undefined> {
-  if (process.getuid?.() !== 0) return undefined;
+/**
+ * The Redis server of this machine; where there is none and the system's package manager can be used without asking anyone, after
+ * installing it. Processes that want it at once wait for the one that installs it.
+ */
+export async function findOrInstallRedis(logger: Logger): Promise<RedisBinary | undefined> {
+  if (process.getuid?.() !== 0) return findRedis();
+  // The search is under the lock, too: a package that is being unpacked has files that do not run yet.
+  return withLock(join(tmpdir(), 'pavlov-install-redis.lock'), INSTALL_LIMIT_MS, async () => {
+    return (await findRedis()) ?? (await installRedis(logger));
+  });
+}
+
+async function installRedis(logger: Logger): Promise<RedisBinary | undefined> {
   for (const { manager, commands } of installers) {
     if ((await which(manager, process.env.PATH ?? '')) === undefined) continue;
     logger.info(`installing a Redis server with ${manager}`);
     for (const command of commands) {
       try {
-        await run(manager, command, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, timeout: 300_000 });
+        await run(manager, command, {
+          env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+          timeout: INSTALL_LIMIT_MS / 2,
+        });
       } catch (error) {
         logger.warn(error, `${manager} ${command.join(' ')} failed`);
       }

@@ -1,10 +1,10 @@
 import { PavlovError } from '@pavlov/contracts';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pino } from 'pino';
 import { openBroker } from './redis';
-import { findRedis } from './redis-binary';
+import { findOrInstallRedis, findRedis } from './redis-binary';
 import { launchPrivateRedis, launchRedis, stopRedis } from './redis-launcher';
 
 const logger = pino({ level: 'silent' });
@@ -102,6 +102,27 @@ describe('without any Redis', () => {
     expect((error as PavlovError).body).toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
     for (const way of ['REDIS_URL', 'redis-server', 'js-redis-server'])
       expect((error as PavlovError).body.hint).toContain(way);
+  });
+
+  it('is installed once, however many ask for it', async () => {
+    process.getuid = () => 0;
+    process.env.PATH = home;
+    const log = join(home, 'log');
+    writeFileSync(
+      join(home, 'apt-get'),
+      `#!/bin/sh
+PATH=/usr/bin:/bin
+mkdir ${home}/busy || exit 100
+echo "$@" >> ${log}
+sleep 0.2
+case "$*" in *install*) touch ${home}/redis-server; sleep 0.2; chmod 755 ${home}/redis-server ;; esac
+rmdir ${home}/busy
+`,
+      { mode: 0o755 },
+    );
+    const found = await Promise.all(Array.from({ length: 3 }, () => findOrInstallRedis(logger)));
+    expect(found).toEqual(found.map(() => ({ path: join(home, 'redis-server'), argv0: 'redis-server' })));
+    expect(readFileSync(log, 'utf8').trim().split('\n')).toHaveLength(2);
   });
 
   it('finds the server under the name of a tool', async () => {

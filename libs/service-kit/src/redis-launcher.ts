@@ -1,15 +1,15 @@
 import { PavlovError } from '@pavlov/contracts';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger } from 'pino';
 import { readEnv } from './env';
 import { createLogger } from './logger';
+import { isAlive, until, withLock } from './process-lock';
 import { connect } from './redis';
-import { findRedis, installRedis, type RedisBinary } from './redis-binary';
+import { findOrInstallRedis, type RedisBinary } from './redis-binary';
 
 /** Loading a large append-only file takes a while; a server that has died is noticed at once. */
 const START_LIMIT_MS = 120_000;
@@ -55,9 +55,10 @@ export async function launchPrivateRedis({
   const socket = await socketOf(home);
   const lease: RedisLease = { url: socket, kind: 'private', stop: async () => void (await stopRedis({ home })) };
   if (await answers(socket)) return lease;
-  const binary = (await findRedis()) ?? (await installRedis(logger));
+  const binary = await findOrInstallRedis(logger);
   if (!binary) return startInProcess(logger);
-  await withLock(join(resolve(home), 'redis.lock'), async () => {
+  // Two servers on one append-only file would spoil it.
+  await withLock(join(resolve(home), 'redis.lock'), START_LIMIT_MS, async () => {
     if (!(await answers(socket))) await start(binary, { home, socket, logger });
   });
   return lease;
@@ -159,52 +160,6 @@ async function answers(socket: string): Promise<boolean> {
     return false;
   } finally {
     redis.disconnect();
-  }
-}
-
-/** Runs one starter at a time: two servers on one append-only file would spoil it. */
-async function withLock(path: string, critical: () => Promise<void>): Promise<void> {
-  await mkdir(join(path, '..'), { recursive: true });
-  const take = async (): Promise<boolean> => {
-    try {
-      await writeFile(path, String(process.pid), { flag: 'wx' });
-      return true;
-    } catch {
-      const holder = Number(await readFile(path, 'utf8').catch(() => ''));
-      if (holder > 0 && !isAlive(holder)) await rm(path, { force: true }); // it died while it started Redis
-      return false;
-    }
-  };
-  await until(take, {
-    limit: START_LIMIT_MS,
-    otherwise: () => unavailable(`Another process holds ${path}. Remove the file if there is none.`),
-  });
-  try {
-    await critical();
-  } finally {
-    await rm(path, { force: true });
-  }
-}
-
-interface Patience {
-  readonly limit: number;
-  readonly otherwise: () => Error;
-}
-
-async function until(condition: () => boolean | Promise<boolean>, { limit, otherwise }: Patience): Promise<void> {
-  const deadline = Date.now() + limit;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw otherwise();
-    await sleep(25);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
