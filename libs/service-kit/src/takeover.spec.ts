@@ -1,5 +1,6 @@
 import { bundle, startTestRedis } from '@pavlov/testing';
-import { eventually, fixtures, type Harness, isAlive, openHarness } from './fixtures/harness';
+import { eventually, fixtures, type Harness, openHarness } from './fixtures/harness';
+import { isAlive } from './process-lock';
 
 let harness: Harness;
 beforeEach(async () => {

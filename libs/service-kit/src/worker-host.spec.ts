@@ -1,6 +1,7 @@
 import { bundle, startTestRedis } from '@pavlov/testing';
 import { FlowProducer } from 'bullmq';
-import { eventually, fixtures, type Harness, type Host, isAlive, openHarness } from './fixtures/harness';
+import { eventually, fixtures, type Harness, type Host, openHarness } from './fixtures/harness';
+import { isAlive } from './process-lock';
 import { cancelJob, jobDefaults, jobErrorOf, pauseJob, resumeJob, retryJob, type StageJob } from './index';
 
 let harness: Harness;
